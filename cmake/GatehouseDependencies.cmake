@@ -1,0 +1,18 @@
+# Every library comes from Debian (deps/apt.txt). cpp-httplib is a compiled library there: without the flags of its
+# pkg-config file the class layouts differ and the program crashes, so it is only ever used through that target.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+pkg_check_modules(httplib REQUIRED IMPORTED_TARGET GLOBAL cpp-httplib)
+pkg_check_modules(openssl REQUIRED IMPORTED_TARGET GLOBAL openssl)
+pkg_check_modules(rapidjson REQUIRED IMPORTED_TARGET GLOBAL RapidJSON)
+pkg_check_modules(yamlcpp REQUIRED IMPORTED_TARGET GLOBAL yaml-cpp)
+pkg_check_modules(prometheus REQUIRED IMPORTED_TARGET GLOBAL prometheus-cpp-core)
+pkg_check_modules(re2 REQUIRED IMPORTED_TARGET GLOBAL re2)
+pkg_check_modules(cli11 REQUIRED IMPORTED_TARGET GLOBAL CLI11)
+pkg_check_modules(tss2 REQUIRED IMPORTED_TARGET GLOBAL tss2-esys tss2-mu tss2-tctildr tss2-rc)
+if(GATEHOUSE_TESTS)
+  find_package(GTest REQUIRED)
+endif()
+if(GATEHOUSE_BENCH)
+  find_package(benchmark REQUIRED)
+endif()

@@ -1,0 +1,9 @@
+#include "common/base/clock.h"
+
+namespace gatehouse {
+
+WallTime SystemClock::Wall() const { return std::chrono::floor<Duration>(std::chrono::system_clock::now()); }
+
+MonoTime SystemClock::Mono() const { return std::chrono::floor<Duration>(std::chrono::steady_clock::now()); }
+
+}  // namespace gatehouse

@@ -1,0 +1,56 @@
+// X.509 certificates (RFC 5280) and chains.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/base/clock.h"
+#include "common/crypto/key.h"
+
+namespace gatehouse::crypto {
+
+class Certificate {
+ public:
+  // One certificate, nothing after it. Errors: kCertificateMalformed, kLimitExceeded.
+  [[nodiscard]] static Result<Certificate> FromDer(BytesView der);
+  // Every "CERTIFICATE" block; another kind of block is an error.
+  [[nodiscard]] static Result<std::vector<Certificate>> ListFromPem(std::string_view pem);
+
+  [[nodiscard]] Bytes Der() const;
+  [[nodiscard]] Digest Fingerprint() const;  // SHA-256 of the DER
+  [[nodiscard]] Result<PublicKey> Key() const;
+  [[nodiscard]] std::string Subject() const;  // RFC 2253, for messages
+  [[nodiscard]] std::string Issuer() const;
+  [[nodiscard]] std::vector<std::string> CommonNames() const;
+  [[nodiscard]] std::vector<std::string> Organizations() const;
+  [[nodiscard]] WallTime NotBefore() const;
+  [[nodiscard]] WallTime NotAfter() const;
+  [[nodiscard]] bool IsCa() const;            // basicConstraints CA:TRUE
+  [[nodiscard]] bool HasExtendedKeyUsage(std::string_view oid) const;  // dotted; false when the extension is absent
+  [[nodiscard]] bool HasAnyExtendedKeyUsageExtension() const;
+  // Dotted OIDs of critical extensions that OpenSSL does not know.
+  [[nodiscard]] std::vector<std::string> UnknownCriticalExtensions() const;
+
+  struct Impl;
+  [[nodiscard]] const Impl& impl() const { return *impl_; }
+
+ private:
+  explicit Certificate(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+  std::shared_ptr<const Impl> impl_;
+};
+
+struct ChainOptions {
+  WallTime at;                          // every certificate must be valid then (both ends included)
+  std::string required_eku;             // dotted OID that the leaf must carry; empty: not checked
+  std::vector<std::string> tolerated_critical_oids;  // critical leaf extensions that the caller has checked itself
+};
+
+// Builds and checks the path leaf → intermediates → one of `roots` (RFC 5280 section 6): signatures, validity at `at`,
+// basicConstraints, path length, keyCertSign, name constraints, unknown critical extensions. No revocation. A leaf that is
+// itself one of the roots is accepted only if it is not a CA. A CA certificate as the leaf is refused.
+// Returns the path, leaf first, root last. Errors: kCertificateUntrusted, kCertificateExpired, kLimitExceeded.
+[[nodiscard]] Result<std::vector<Certificate>> VerifyChain(const Certificate& leaf, const std::vector<Certificate>& intermediates,
+                                                           const std::vector<Certificate>& roots, const ChainOptions& options);
+
+}  // namespace gatehouse::crypto
