@@ -1,0 +1,56 @@
+// The attestation result as an EAR (EAT Attestation Result, draft-ietf-rats-ear): an ES256 JWT. The only encoder and decoder of it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "common/appraisal/tpm.h"
+#include "common/base/clock.h"
+#include "common/crypto/key.h"
+
+namespace gatehouse::ear {
+
+inline constexpr std::string_view kProfile = "tag:github.com,2023:veraison/ear";
+
+// AR4SI trustworthiness tiers (draft-ietf-rats-ar4si section 2.3.2)
+enum class Tier : std::uint8_t { kNone, kAffirming, kWarning, kContraindicated };
+[[nodiscard]] std::string_view Name(Tier tier);  // "affirming"
+
+// The appraisal of one node by one NodePolicy: a submodule of the EAR, so that a policy on trial (audit) and one in force are told apart.
+struct PolicyAppraisal {
+  std::string policy;      // the NodePolicy with its generation, "workers@3fa9…"
+  Tier tier;               // kAffirming if and only if there is no finding
+  std::vector<appraisal::Finding> findings;
+};
+
+struct AttestationResult {
+  std::string node;        // Node name
+  std::string node_uid;    // empty outside Kubernetes
+  std::string ak_name;     // hex
+  std::string ek;          // "sha256:..." fingerprint of the EK's public key
+  std::vector<PolicyAppraisal> appraisals;  // one for each policy that matches the node, names distinct; none is "no policy": tier kNone
+  std::string nonce;       // base64url of the challenge
+  WallTime issued;
+  WallTime expires;
+
+  [[nodiscard]] Tier tier() const;  // the worst of the appraisals; kNone without any
+};
+
+// Claims: eat_profile, iat, exp, ear.verifier-id {build, developer}, eat_nonce, submods {"tpm": {ear.status, ear.trustworthiness-vector
+// {instance-identity, hardware, executables, configuration}, ear.appraisal-policy-id, gatehouse.findings [...]}}, gatehouse.node {...}.
+[[nodiscard]] Result<std::string> Encode(const AttestationResult& result, const crypto::PrivateKey& key);
+
+// A result whose signature, profile, time and consistency (status agrees with the trustworthiness vector) were checked.
+class VerifiedEar {
+ public:
+  [[nodiscard]] const AttestationResult& result() const { return result_; }
+
+ private:
+  friend Result<VerifiedEar> Verify(std::string_view, const std::vector<crypto::PublicKey>&, WallTime);
+  explicit VerifiedEar(AttestationResult result) : result_(std::move(result)) {}
+  AttestationResult result_;
+};
+// Errors: kTokenMalformed, kTokenUntrusted, kTokenExpired.
+[[nodiscard]] Result<VerifiedEar> Verify(std::string_view token, const std::vector<crypto::PublicKey>& keys, WallTime now);
+
+}  // namespace gatehouse::ear

@@ -1,0 +1,98 @@
+// Messages of the attestation session (agent -> webhook, HTTPS, JSON; DESIGN.md section 5). Each has one JSON form, written by Encode and read by
+// Decode, which refuses unknown, missing and duplicate members. Binary members are standard base64. Errors of Decode: kMessageMalformed.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/types.h"
+#include "common/evidence/tpm/structures.h"
+
+namespace gatehouse::session {
+
+inline constexpr std::string_view kEnrollPath = "/v1/enroll";
+inline constexpr std::string_view kActivatePath = "/v1/enroll/activate";
+inline constexpr std::string_view kChallengePath = "/v1/challenge";
+inline constexpr std::string_view kEvidencePath = "/v1/evidence";
+
+struct EnrollRequest {  // POST /v1/enroll
+  std::string node;
+  Bytes ek_certificate;                // DER
+  std::vector<Bytes> ek_intermediates; // DER, from the TPM's NV
+  Bytes ek_public;                     // TPMT_PUBLIC
+  Bytes ak_public;                     // TPMT_PUBLIC
+};
+struct EnrollResponse {
+  Bytes id_object;
+  Bytes encrypted_secret;
+  std::string ticket;                  // opaque to the agent: what the verifier must remember, under a MAC
+};
+
+struct ActivateRequest {  // POST /v1/enroll/activate
+  std::string node;
+  std::string ticket;
+  Bytes secret;
+};
+struct ActivateResponse {
+  std::string ak_name;                 // hex: now bound to the node
+};
+
+struct ChallengeRequest {  // POST /v1/challenge
+  std::string node;
+  std::string ak_name;                 // hex
+};
+struct ChallengeResponse {
+  Bytes nonce;                         // goes into the quote's extraData as it is
+  evidence::tpm::PcrSelections selection;  // one entry per bank
+  std::uint64_t ima_from;              // first IMA entry wanted
+};
+
+// Media types inside the RATS Conceptual Message Wrapper (JSON collection: label -> [type, base64url value]).
+inline constexpr std::string_view kCmwCollectionType = "tag:gatehouse.dev,2026:evidence";
+inline constexpr std::string_view kQuoteMediaType = "application/vnd.gatehouse.tpm-quote.v1+json";
+inline constexpr std::string_view kEventLogMediaType = "application/vnd.gatehouse.tcg-event-log";
+inline constexpr std::string_view kImaLogMediaType = "application/vnd.gatehouse.ima-log";
+
+struct TpmQuote {
+  Bytes attest;                        // TPMS_ATTEST
+  Bytes signature;                     // TPMT_SIGNATURE
+  evidence::tpm::PcrValues pcrs;
+};
+struct EvidenceRequest {  // POST /v1/evidence
+  std::string node;
+  std::string ak_name;
+  Bytes nonce;
+  TpmQuote quote;
+  std::optional<Bytes> event_log;      // opaque bytes
+  std::optional<Bytes> ima_log;
+};
+struct EvidenceResponse {
+  std::string ear;                     // the attestation result, a JWT
+  std::string status;                  // "affirming", "contraindicated", ...
+  std::vector<std::string> findings;   // for the agent's log
+  std::int64_t next_ms;                // attest again within this time
+};
+
+// The body of any answer other than 200.
+struct ErrorResponse {
+  std::string reason;                  // token
+  std::string detail;
+};
+
+#define GATEHOUSE_MESSAGE(Type)                    \
+  [[nodiscard]] std::string Encode(const Type& m); \
+  [[nodiscard]] Result<Type> Decode##Type(std::string_view json);
+GATEHOUSE_MESSAGE(EnrollRequest)
+GATEHOUSE_MESSAGE(EnrollResponse)
+GATEHOUSE_MESSAGE(ActivateRequest)
+GATEHOUSE_MESSAGE(ActivateResponse)
+GATEHOUSE_MESSAGE(ChallengeRequest)
+GATEHOUSE_MESSAGE(ChallengeResponse)
+GATEHOUSE_MESSAGE(EvidenceRequest)
+GATEHOUSE_MESSAGE(EvidenceResponse)
+GATEHOUSE_MESSAGE(ErrorResponse)
+#undef GATEHOUSE_MESSAGE
+
+}  // namespace gatehouse::session

@@ -1,0 +1,48 @@
+// Challenges that any replica can check: a nonce is a MAC over (purpose, node, AK name, time, random) under a key that replicas share, and a
+// credential secret is derived the same way, so that no replica keeps state between two calls of a session.
+#pragma once
+
+#include <mutex>
+#include <string>
+#include <unordered_map>
+
+#include "common/base/clock.h"
+#include "common/base/types.h"
+
+namespace gatehouse::session {
+
+// Nonce layout: time (ms, u64) ‖ random (16) ‖ HMAC-SHA-256 truncated to 24 bytes: 48 bytes. A TPM accepts extraData up to the size
+// of its largest digest plus two (TPM2B_DATA, 66 bytes with SHA-512; 50 with SHA-384), so 48 fits every TPM with SHA-384.
+class Challenger {
+ public:
+  // `key` has at least 32 bytes.
+  Challenger(Bytes key, const Clock& clock, Random random);
+
+  [[nodiscard]] Bytes IssueNonce(const NodeName& node, BytesView ak_name);
+  // Accepts each nonce once (this replica remembers those it accepted until they expire). Errors: kNonceMismatch (not ours, another node or
+  // AK), kNonceExpired, kNonceReused, kOverloaded.
+  [[nodiscard]] Status RedeemNonce(const NodeName& node, BytesView ak_name, BytesView nonce);
+
+  struct Ticket {
+    std::string text;   // goes to the agent and comes back
+    Bytes secret;       // 32 bytes: what the credential protects
+  };
+  // Binds node, EK fingerprint and the AK's public area.
+  [[nodiscard]] Ticket IssueTicket(const NodeName& node, const Digest& ek, BytesView ak_public);
+  struct RedeemedTicket {
+    Digest ek;
+    Bytes ak_public;
+  };
+  // Errors: kCredentialUnanswered (wrong secret), kNonceMismatch (not our ticket, another node), kNonceExpired.
+  [[nodiscard]] Result<RedeemedTicket> RedeemTicket(const NodeName& node, std::string_view ticket, BytesView secret);
+
+ private:
+  [[nodiscard]] Bytes Mac(std::string_view purpose, const NodeName& node, BytesView subject, BytesView time_and_random) const;
+  Bytes key_;
+  const Clock& clock_;
+  Random random_;
+  std::mutex mutex_;
+  std::unordered_map<std::string, MonoTime> redeemed_;
+};
+
+}  // namespace gatehouse::session
