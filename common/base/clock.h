@@ -1,6 +1,7 @@
 // Time and randomness are parameters: the programs pass SystemClock and the operating system's generator, the tests their own.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <functional>
 
@@ -10,7 +11,7 @@ namespace gatehouse {
 
 using Duration = std::chrono::milliseconds;
 using WallTime = std::chrono::sys_time<std::chrono::milliseconds>;                              // for validity, logs, tokens
-using MonoTime = std::chrono::time_point<std::chrono::steady_clock, std::chrono::milliseconds>;  // for deadlines, caches
+using MonoTime = std::chrono::time_point<std::chrono::steady_clock, std::chrono::microseconds>;  // for deadlines, caches
 
 class Clock {
  public:
@@ -30,7 +31,9 @@ class SystemClock final : public Clock {
 class Deadline {
  public:
   Deadline(const Clock& clock, Duration budget) : clock_(&clock), at_(clock.Mono() + budget) {}
-  [[nodiscard]] Duration Remaining() const { return std::max(Duration::zero(), at_ - clock_->Mono()); }
+  [[nodiscard]] Duration Remaining() const {
+    return std::max(Duration::zero(), std::chrono::floor<Duration>(at_ - clock_->Mono()));
+  }
   [[nodiscard]] bool Passed() const { return Remaining() == Duration::zero(); }
   // The earlier of this deadline and one `budget` from now.
   [[nodiscard]] Deadline Sooner(Duration budget) const {
