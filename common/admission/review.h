@@ -1,0 +1,88 @@
+// AdmissionReview v1 (admission.k8s.io/v1), as kube-apiserver sends it: bytes in, what has to be judged out; and the answer. Pure.
+// Members that we do not read are ignored (the API server adds some with each release); those that we read must have their type.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/result.h"
+
+namespace gatehouse::admission {
+
+enum class Subject : std::uint8_t {
+  kPod,        // pods CREATE, UPDATE, and pods/resize
+  kEphemeral,  // pods/ephemeralcontainers in both shapes
+  kWorkload,   // Deployment, ReplicaSet, StatefulSet, DaemonSet, Job, CronJob, ReplicationController, PodTemplate: of any version of their group
+  kBinding,    // pods/binding and the legacy bindings
+  kOther,      // allowed and counted
+};
+[[nodiscard]] std::string_view Name(Subject subject);  // metric label: pod, ephemeral, workload, binding, other
+
+struct ImageUse {
+  std::string where;  // "spec.template.spec.initContainers[0] (setup)", the name shown with Printable()
+  std::string image;  // as written
+  friend bool operator==(const ImageUse&, const ImageUse&) = default;
+};
+
+struct ReviewRequest {
+  std::string uid;
+  std::string operation;          // CREATE, UPDATE, DELETE, CONNECT
+  std::string kind;               // "apps/Deployment", "Pod"
+  std::string resource;           // "pods", "pods/binding"
+  std::string name;               // empty with generateName in the mutating phase
+  std::string namespace_name;
+  std::string user;
+  bool dry_run = false;
+  Subject subject = Subject::kOther;
+
+  // What runs: containers, initContainers, ephemeralContainers, volumes[].image.reference of the pod or pod template.
+  std::vector<ImageUse> images;
+  // UPDATE: the images that oldObject has already, for an update must not be refused for what it does not change (labels and finalizers of what runs,
+  // scaling down what is no longer trusted). Empty when labels changed, since other policies may then apply.
+  std::vector<std::string> unchanged_images;
+  // Labels of the pod or of the template's pods; nothing where the request does not carry them (kind EphemeralContainers, Binding).
+  std::optional<std::map<std::string, std::string>> labels;
+  // The node that the pod is put on by this request: spec.nodeName of a pod CREATE, target.name of a Binding.
+  std::optional<std::string> node;
+};
+
+// A body that is an AdmissionReview, but whose request cannot be judged: the uid, where it could be read, so that the denial reaches its request.
+struct ReviewError {
+  Error error;
+  std::string uid;  // empty: answer 400
+};
+
+// Errors: kJsonMalformed, kLimitExceeded (no uid), kReviewMalformed. DELETE and CONNECT are kOther. A resource and kind that contradict each other, a null object
+// on CREATE or UPDATE, an image that is no string, more images than the limit: kReviewMalformed / kLimitExceeded. An apiVersion other than
+// admission.k8s.io/v1: kContentUnsupported, no uid.
+class ReviewResult {
+ public:
+  ReviewResult(ReviewRequest request) : request_(std::move(request)) {}  // NOLINT(google-explicit-constructor)
+  ReviewResult(ReviewError error) : error_(std::move(error)) {}          // NOLINT(google-explicit-constructor)
+  [[nodiscard]] bool ok() const { return request_.has_value(); }
+  [[nodiscard]] const ReviewRequest& request() const { return request_.value(); }
+  [[nodiscard]] const ReviewError& error() const { return error_.value(); }
+
+ private:
+  std::optional<ReviewRequest> request_;
+  std::optional<ReviewError> error_;
+};
+[[nodiscard]] ReviewResult ParseReview(std::string_view body);
+
+// A plain object (a manifest that a user has on disk) in place of a review: as if it were created. Errors as above. Used by `gatehouse policy test`.
+[[nodiscard]] ReviewResult ParseManifestObject(std::string_view json, std::string_view default_namespace);
+
+struct ReviewResponse {
+  std::string uid;
+  bool allowed = false;
+  int code = 403;                       // HTTP status shown to the client of a denial
+  std::string message;                  // cut to limits::kMessageBytes by Encode
+  std::vector<std::string> warnings;    // each cut to 256 bytes and 4096 in all, without control characters (API server's own limits)
+  std::map<std::string, std::string> audit_annotations;  // keys without '/'
+};
+[[nodiscard]] std::string Encode(const ReviewResponse& response);
+
+}  // namespace gatehouse::admission

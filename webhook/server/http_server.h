@@ -1,0 +1,87 @@
+// One listener: HTTP or HTTPS over cpp-httplib's server, with everything that a port in a hostile place needs. The only file of the webhook that knows the
+// library.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/base/clock.h"
+#include "common/base/result.h"
+#include "common/telemetry/log.h"
+
+namespace gatehouse::webhook {
+
+// Serving certificate files, read again when they change (checked at least every few seconds); a broken replacement keeps the old one and is
+// logged. Existing connections keep their certificate.
+struct TlsFiles {
+  std::string certificate;  // PEM chain, leaf first
+  std::string key;          // PEM, ECDSA or RSA
+  std::string client_ca;    // PEM bundle; empty: no client certificate is asked for
+  bool require_client_certificate = false;  // with client_ca: refuse the handshake without one; otherwise it is optional, but verified if given
+};
+
+struct ListenerOptions {
+  std::string name;                  // "admission": in logs and metrics
+  std::string address;               // "0.0.0.0:8443", "[::]:8443", port 0 = any free one
+  std::optional<TlsFiles> tls;       // nothing: plain HTTP
+  std::size_t max_threads = 64;      // one a connection; started as needed, ended when idle
+  std::size_t max_requests_per_connection = 100'000;
+  Duration idle_timeout{75'000};     // of a kept-alive connection
+  Duration read_timeout{10'000};     // to receive a whole request
+};
+
+struct ClientIdentity {
+  std::string common_name;
+  std::vector<std::string> organizations;
+};
+
+struct HttpCall {
+  std::string_view path;
+  std::string_view body;
+  std::optional<std::string> query_timeout;     // the value of ?timeout=
+  std::string_view authorization;               // header, empty if absent
+  std::optional<ClientIdentity> client;         // of a verified client certificate
+  std::string peer;                             // address, for logs
+  MonoTime received;
+};
+
+struct HttpReply {
+  int status = 200;
+  std::string body;
+  std::string content_type = "application/json";
+};
+
+struct RouteOptions {
+  std::string method;                // "GET" or "POST"
+  std::string path;
+  std::size_t max_body_bytes = 0;    // 413 beyond; POST without Content-Length or chunked: bounded the same way
+  std::string content_type;          // 415 for another, and for any Content-Encoding other than identity; parameters (charset) allowed
+};
+
+// Start() binds and serves on threads of its own. Handlers run concurrently; an exception in one is caught, logged, answered by 500 without its text.
+// Unknown paths 404, other methods 405. Drain(): no new connections, requests under way are answered with Connection: close, until `within` has passed.
+class HttpServer {
+ public:
+  using Handler = std::function<HttpReply(const HttpCall&)>;
+
+  // Errors: kConfigInvalid (address, TLS files).
+  [[nodiscard]] static Result<std::unique_ptr<HttpServer>> Make(ListenerOptions options, const Clock& clock, telemetry::Logger& log);
+  ~HttpServer();
+
+  void Route(RouteOptions options, Handler handler);  // before Start
+  [[nodiscard]] Status Start();
+  [[nodiscard]] int port() const;
+  void Drain(Duration within);
+  // When the serving certificate in use ends; nothing without TLS.
+  [[nodiscard]] std::optional<WallTime> CertificateExpiry() const;
+
+ private:
+  struct Impl;
+  explicit HttpServer(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace gatehouse::webhook
