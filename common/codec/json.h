@@ -1,5 +1,6 @@
-// Strict JSON (RFC 8259): UTF-8 only, no duplicate keys, no trailing data, bounded depth and size, iterative. The parsed tree
-// is also what a YAML document becomes (codec/yaml.h), so that one reader and one set of error messages serves both.
+// Strict JSON (RFC 8259): UTF-8 only, no duplicate keys, no trailing data, bounded depth and size, iterative. The
+// parsed tree is also what a YAML document becomes (codec/yaml.h), so that one reader and one set of error messages
+// serves both.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +15,8 @@
 
 namespace gatehouse::codec {
 
-// A view of one value of a JsonDocument: a pointer, cheap to copy, valid as long as the document lives. Reading a value as
-// another type than it has gives nothing; only ObjectReader below turns that into an error.
+// A view of one value of a JsonDocument: a pointer, cheap to copy, valid as long as the document lives. Reading a value
+// as another type than it has gives nothing; only ObjectReader below turns that into an error.
 class JsonView {
  public:
   enum class Kind : std::uint8_t { kNull, kBool, kNumber, kString, kArray, kObject };
@@ -58,7 +59,8 @@ struct JsonView::Member {
 class JsonDocument {
  public:
   struct Options {
-    std::size_t max_bytes;  // longer input is kLimitExceeded
+    std::size_t max_bytes;         // longer input is kLimitExceeded
+    std::string_view source = {};  // the file's name, for messages
   };
   // Errors: kJsonMalformed with the offset, kLimitExceeded. The depth and node limits are those of base/limits.h.
   [[nodiscard]] static Result<JsonDocument> Parse(std::string_view text, Options options);
@@ -80,8 +82,10 @@ class JsonDocument {
   std::unique_ptr<Impl> impl_;
 };
 
-// Reads an object as a schema: every member is asked for by name, and Finish() refuses what nobody asked for. Keeps the path
-// ("$.spec.images[0].glob") and the position for messages; the first error sticks, so a reader reads like a list of fields:
+// Reads an object as a schema: every member is asked for by name, and Finish() refuses what nobody asked for. Keeps the
+// path
+// ("$.spec.images[0].glob") and the position for messages; the first error sticks, so a reader reads like a list of
+// fields:
 //
 //   ObjectReader reader(document, document.root(), Reason::kPolicyInvalid);
 //   std::string name = reader.String("name");
@@ -97,18 +101,21 @@ class ObjectReader {
   // `view` must be an object, else the first error is that it is not. The document must outlive the reader.
   ObjectReader(const JsonDocument& document, JsonView view, Reason reason, std::string path = "$");
 
-  [[nodiscard]] std::string String(std::string_view key);                        // required, not empty
-  [[nodiscard]] std::optional<std::string> OptionalString(std::string_view key); // empty string is an error; absent is not
-  [[nodiscard]] std::string Text(std::string_view key);                          // required, may be empty
+  [[nodiscard]] std::string String(std::string_view key);  // required, not empty
+  [[nodiscard]] std::optional<std::string> OptionalString(
+      std::string_view key);                             // empty string is an error; absent is not
+  [[nodiscard]] std::string Text(std::string_view key);  // required, may be empty
   [[nodiscard]] std::optional<std::int64_t> OptionalInt(std::string_view key, std::int64_t min, std::int64_t max);
   [[nodiscard]] std::int64_t Int(std::string_view key, std::int64_t min, std::int64_t max);
   [[nodiscard]] std::optional<bool> OptionalBool(std::string_view key);
-  [[nodiscard]] std::vector<std::string> Strings(std::string_view key, Presence presence);  // array of non-empty strings
+  [[nodiscard]] std::vector<std::string> Strings(std::string_view key,
+                                                 Presence presence);  // array of non-empty strings
   [[nodiscard]] std::vector<std::pair<std::string, std::string>> StringMap(std::string_view key, Presence presence);
   [[nodiscard]] Bytes Base64(std::string_view key);  // required, standard alphabet
   [[nodiscard]] std::optional<Bytes> OptionalBase64(std::string_view key);
   // One of `allowed`; absent gives nothing. The error lists what is allowed.
-  [[nodiscard]] std::optional<std::string> OptionalEnum(std::string_view key, std::initializer_list<std::string_view> allowed);
+  [[nodiscard]] std::optional<std::string> OptionalEnum(std::string_view key,
+                                                        std::initializer_list<std::string_view> allowed);
   // Calls `read` with a reader of the member object; that reader's Finish() is called for the caller.
   bool Object(std::string_view key, Presence presence, const std::function<void(ObjectReader&)>& read);
   // The same for each object of an array. kRequired also refuses an empty array.
@@ -159,7 +166,7 @@ class JsonWriter {
   JsonWriter& Int(std::int64_t value);
   JsonWriter& Uint(std::uint64_t value);
   JsonWriter& Bool(bool value);
-  JsonWriter& Double(double value);
+  JsonWriter& Double(double value);  // not a number and infinity have no form in JSON and are written as null
   JsonWriter& Null();
   JsonWriter& Raw(std::string_view json);  // `json` must be one valid JSON value
   JsonWriter& Member(std::string_view key, std::string_view value) { return Key(key).String(value); }

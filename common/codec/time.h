@@ -10,7 +10,8 @@ namespace gatehouse::codec {
 
 // "2026-11-21T20:40:36Z" (milliseconds only when not zero).
 [[nodiscard]] std::string FormatTime(WallTime time);
-// Any RFC 3339 date-time, any offset, fractions down to milliseconds kept. A leap second (:60) is refused. kEncodingMalformed.
+// Any RFC 3339 date-time, any offset, fractions down to milliseconds kept. A leap second (:60) is refused.
+// kEncodingMalformed.
 [[nodiscard]] Result<WallTime> ParseTime(std::string_view text);
 // "90s", "1h30m", "1.5s", "250ms": Go's time.ParseDuration with units ms, s, m, h; not negative. kEncodingMalformed.
 [[nodiscard]] Result<Duration> ParseDuration(std::string_view text);
