@@ -13,8 +13,10 @@ namespace gatehouse::codec {
 // Any RFC 3339 date-time, any offset, fractions down to milliseconds kept. A leap second (:60) is refused.
 // kEncodingMalformed.
 [[nodiscard]] Result<WallTime> ParseTime(std::string_view text);
-// "90s", "1h30m", "1.5s", "250ms": Go's time.ParseDuration with units ms, s, m, h; not negative. kEncodingMalformed.
+// "90s", "1h30m", "1.5s", "250ms", "0": Go's time.ParseDuration with the units ms, s, m, h, but without a sign, and
+// only what is a whole number of milliseconds. kEncodingMalformed.
 [[nodiscard]] Result<Duration> ParseDuration(std::string_view text);
+// As Go writes it: "1h30m0s", "1.5s", "250ms", "0s".
 [[nodiscard]] std::string FormatDuration(Duration duration);
 
 }  // namespace gatehouse::codec
