@@ -1,5 +1,6 @@
-// TPM 2.0 structures of an attestation, from bytes (TPM 2.0 Library Part 2, "Structures"; all integers big-endian). Parsing knows
-// no keys: nothing here is trusted yet. Every parser consumes everything or fails with kEvidenceMalformed.
+// TPM 2.0 structures of an attestation, from bytes (TPM 2.0 Library Part 2, "Structures"; all integers big-endian).
+// Parsing knows no keys: nothing here is trusted yet. Every parser consumes everything or fails with
+// kEvidenceMalformed.
 #pragma once
 
 #include <map>
@@ -21,7 +22,8 @@ struct PcrSelection {
   std::uint32_t pcrs;
   friend bool operator==(const PcrSelection&, const PcrSelection&) = default;
 };
-using PcrSelections = std::vector<PcrSelection>;  // in the order of the wire, repetitions kept: the verifier refuses them
+// In the order of the wire, repetitions kept: the verifier refuses them.
+using PcrSelections = std::vector<PcrSelection>;
 
 // TPMS_CLOCK_INFO
 struct ClockInfo {
@@ -38,8 +40,9 @@ struct QuoteInfo {
   Bytes pcr_digest;
 };
 
-// TPMS_ATTEST. The magic must be TPM_GENERATED_VALUE; `quote` is set if and only if type is TPM_ST_ATTEST_QUOTE (other known types are
-// recognised, but their attested part is not read).
+// TPMS_ATTEST. The magic must be TPM_GENERATED_VALUE; `quote` is set if and only if type is TPM_ST_ATTEST_QUOTE (other
+// known types are recognised, but their attested part is not read). `qualified_signer` is a name: 22, 34, 50 or 66
+// bytes, as its algorithm says.
 struct Attest {
   std::uint16_t type;
   Bytes qualified_signer;
@@ -60,6 +63,9 @@ struct Signature {
   Bytes r, s;  // ECDSA: big-endian, possibly shorter than the field
 };
 [[nodiscard]] Result<Signature> ParseSignature(BytesView bytes);
+// TPM_ALG_ID of a signature scheme; nothing for any other algorithm.
+[[nodiscard]] std::optional<Signature::Scheme> SchemeFromAlgId(std::uint16_t id);
+[[nodiscard]] std::uint16_t AlgId(Signature::Scheme scheme);
 
 // TPMA_OBJECT bits (Part 2 section 8.3)
 namespace attributes {
@@ -91,18 +97,20 @@ struct PublicArea {
   Bytes bytes;
   HashAlgorithm name_algorithm;
   std::uint32_t attributes;
-  Bytes auth_policy;
-  std::uint16_t symmetric_bits;                     // AES-CFB key size of a storage key (an EK); 0 for TPM_ALG_NULL
-  std::optional<Signature::Scheme> scheme;          // nothing for TPM_ALG_NULL
+  Bytes auth_policy;                        // empty, or a digest of the name algorithm
+  std::uint16_t symmetric_bits;             // AES-CFB key size of a storage key (an EK); 0 for TPM_ALG_NULL
+  std::optional<Signature::Scheme> scheme;  // nothing for TPM_ALG_NULL
   std::optional<HashAlgorithm> scheme_hash;
   std::variant<Rsa, Ecc> key;
 };
-// Accepts a TPMT_PUBLIC. (A TPM2B_PUBLIC is it with a 16-bit size before: ParsePublic2B.)
+// Accepts a TPMT_PUBLIC of a key, not of a template: with a whole modulus, or two coordinates. RSA 1024 to 4096 in
+// steps of 1024, NIST curves; which of them are strong enough is the verifier's matter. (A TPM2B_PUBLIC is it with a
+// 16-bit size before: ParsePublic2B.)
 [[nodiscard]] Result<PublicArea> ParsePublic(BytesView bytes);
 [[nodiscard]] Result<PublicArea> ParsePublic2B(BytesView bytes);
 
-// PCR values as an agent reports them, unauthenticated until they hash to a quote's digest: bank -> PCR index -> value. Values have the size of
-// their bank, indexes are below limits::kPcrCount.
+// PCR values as an agent reports them, unauthenticated until they hash to a quote's digest: bank -> PCR index -> value.
+// Values have the size of their bank, indexes are below limits::kPcrCount.
 using PcrValues = std::map<HashAlgorithm, std::map<unsigned, Bytes>>;
-// {"sha256":{"0":"<hex>",...}}; canonical decimal indexes.
+
 }  // namespace gatehouse::evidence::tpm
