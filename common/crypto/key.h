@@ -39,7 +39,9 @@ class PublicKey {
   friend bool operator==(const PublicKey& a, const PublicKey& b);
 
   // Whether `signature` is over `message` with this key. false for anything that does not verify, also for a scheme that the key
-  // does not have. Never throws, never leaves errors in OpenSSL's queue. ECDSA: r and s in [1, n-1]; DER must be canonical.
+  // does not have, and always for SHA-1. Never throws, never leaves errors in OpenSSL's queue. ECDSA: r and s in [1, n-1]; DER must
+  // be canonical. A high s is accepted: cosign, TPMs and X.509 CAs make no difference between s and n-s, so a signature is not an
+  // identity: two signatures that differ may be one.
   [[nodiscard]] bool Verify(Scheme scheme, HashAlgorithm hash, BytesView message, BytesView signature) const;
 
   // RSA only: OAEP with MGF1 of the same hash and a label (its final NUL included by the caller if wanted).

@@ -46,10 +46,12 @@ struct ChainOptions {
   std::vector<std::string> tolerated_critical_oids;  // critical leaf extensions that the caller has checked itself
 };
 
-// Builds and checks the path leaf → intermediates → one of `roots` (RFC 5280 section 6): signatures, validity at `at`,
-// basicConstraints, path length, keyCertSign, name constraints, unknown critical extensions. No revocation. A leaf that is
+// Builds and checks the path leaf → intermediates → one of `roots` (RFC 5280 section 6): signatures (112 bits of security: no SHA-1,
+// no RSA below 2048 bits), validity at `at` to the second, basicConstraints, path length, keyCertSign, name constraints, policy
+// constraints, unknown critical extensions. A root need not be self-signed. An intermediate that has extended key usages must have
+// `required_eku` among them, or anyExtendedKeyUsage. No revocation; never the roots of the machine. A leaf that is
 // itself one of the roots is accepted only if it is not a CA. A CA certificate as the leaf is refused.
-// Returns the path, leaf first, root last. Errors: kCertificateUntrusted, kCertificateExpired, kLimitExceeded.
+// Returns the path, leaf first, root last. Errors: kCertificateUntrusted, kCertificateExpired (also: not valid yet), kLimitExceeded.
 [[nodiscard]] Result<std::vector<Certificate>> VerifyChain(const Certificate& leaf, const std::vector<Certificate>& intermediates,
                                                            const std::vector<Certificate>& roots, const ChainOptions& options);
 
