@@ -33,6 +33,14 @@ inline constexpr std::size_t kTokenResponseBytes = 256 * kKiB;
 inline constexpr std::size_t kRegistryErrorBytes = 64 * kKiB;
 inline constexpr std::size_t kRedirects = 5;                   // a blob is served after one or two
 inline constexpr std::size_t kHttpHeaderBytes = 64 * kKiB;
+inline constexpr std::size_t kHttpHeaderLineBytes = 8 * kKiB;      // what cpp-httplib itself accepts of one header
+inline constexpr std::size_t kHttpStatusLineBytes = 512;           // read with std::regex by cpp-httplib, which recurses per byte
+inline constexpr std::size_t kUrlBytes = 8 * kKiB;                 // presigned URLs of object stores have 1 to 2 KiB
+inline constexpr std::size_t kIdleConnections = 64;                // kept alive in all, so that hostile servers cannot eat descriptors
+inline constexpr std::size_t kPendingLookups = 32;                 // getaddrinfo cannot be cancelled: each holds a thread
+inline constexpr std::size_t kResolvedAddresses = 8;               // of one name that are tried
+inline constexpr std::size_t kCachedTokens = 1024;                 // bearer tokens per registry client
+inline constexpr std::size_t kRegistryAttempts = 4;                // of one request, when told to come again later
 inline constexpr std::size_t kDockerConfigBytes = 1 * kMiB;
 
 // --- keys and certificates
@@ -48,10 +56,15 @@ inline constexpr std::size_t kTpmStructureBytes = 4 * kKiB;    // TPM2B of the l
 inline constexpr std::size_t kPcrBanks = 4;                    // SHA-1, SHA-256, SHA-384, SHA-512
 inline constexpr std::size_t kPcrCount = 24;                   // PC Client Platform TPM Profile
 inline constexpr std::size_t kNodes = 100'000;                 // enrolled at one verifier
+inline constexpr std::size_t kEventLogBytes = 4 * kMiB;        // firmware reserves 64 KiB or more; Secure Boot with shim fills 18
+inline constexpr std::size_t kImaLogBytes = 40 * kMiB;         // 100,000 entries of 400 bytes; in base64 it fits kEvidenceBytes
+inline constexpr std::size_t kEkChainBytes = 64 * kKiB;        // NV 0x01C00100-0x01C001FF together; in base64 it fits an enrolment
+inline constexpr std::size_t kNoncesPerNode = 64;              // remembered within twice kNonceLifetime; an agent needs one a minute
 
 // --- time
 inline constexpr std::chrono::seconds kConnectTimeout{3};
 inline constexpr std::chrono::seconds kRequestTimeout{10};     // one HTTP exchange, unless a deadline is nearer
 inline constexpr std::chrono::seconds kNonceLifetime{120};     // a slow TPM needs seconds; a queue of evidence a minute
+inline constexpr std::chrono::seconds kReplicaClockSkew{30};   // by which a replica's clock may be ahead of another's
 
 }  // namespace gatehouse::limits

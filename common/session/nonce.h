@@ -4,7 +4,9 @@
 
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "common/base/clock.h"
 #include "common/base/types.h"
@@ -15,12 +17,13 @@ namespace gatehouse::session {
 // of its largest digest plus two (TPM2B_DATA, 66 bytes with SHA-512; 50 with SHA-384), so 48 fits every TPM with SHA-384.
 class Challenger {
  public:
-  // `key` has at least 32 bytes.
+  // `key` has at least 32 bytes; the program is ended otherwise, because a short key would make every challenge forgeable.
   Challenger(Bytes key, const Clock& clock, Random random);
 
   [[nodiscard]] Bytes IssueNonce(const NodeName& node, BytesView ak_name);
   // Accepts each nonce once (this replica remembers those it accepted until they expire). Errors: kNonceMismatch (not ours, another node or
-  // AK), kNonceExpired, kNonceReused, kOverloaded.
+  // AK), kNonceExpired, kNonceReused, kOverloaded (this node has limits::kNoncesPerNode in memory, so that a node which floods us shuts out
+  // itself only; or limits::kNodes nodes do).
   [[nodiscard]] Status RedeemNonce(const NodeName& node, BytesView ak_name, BytesView nonce);
 
   struct Ticket {
@@ -38,11 +41,22 @@ class Challenger {
 
  private:
   [[nodiscard]] Bytes Mac(std::string_view purpose, const NodeName& node, BytesView subject, BytesView time_and_random) const;
+  [[nodiscard]] Bytes TimeAndRandom() const;
+  [[nodiscard]] Bytes CredentialSecret(const NodeName& node, BytesView subject, BytesView time_and_random) const;
+  // Whether the time at the front of a challenge of ours is within limits::kNonceLifetime.
+  [[nodiscard]] Status CheckAge(BytesView time_and_random) const;
+  void Sweep(MonoTime now);
+
+  struct Redeemed {
+    Bytes nonce;
+    MonoTime forget_at;
+  };
   Bytes key_;
   const Clock& clock_;
   Random random_;
   std::mutex mutex_;
-  std::unordered_map<std::string, MonoTime> redeemed_;
+  std::unordered_map<NodeName, std::vector<Redeemed>> redeemed_;
+  MonoTime next_sweep_{};
 };
 
 }  // namespace gatehouse::session
