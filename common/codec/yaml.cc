@@ -20,6 +20,9 @@ namespace {
 
 constexpr std::size_t kChunkBytes = 4 * limits::kKiB;
 
+constexpr std::string_view kNoAliases =
+    "anchors and aliases (& and *) are not accepted; write the value out, or put it in quotes if it is text";
+
 // Leaves yaml-cpp's parser, which has no other way out; never leaves ParseYaml.
 struct Refusal {
   Error error;
@@ -138,6 +141,8 @@ class YamlReader final : public YAML::EventHandler {
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     BeginNode(mark, "?", anchor);
     if (KeyIsDue()) Refuse(mark, "a key is missing");
+    // YAML 1.2.2 section 7.4.1: an entry of a flow sequence is never empty. yaml-cpp makes a null of it.
+    if (!frames_.empty() && !frames_.back().is_map && At(mark).starts_with(',')) Refuse(mark, "an element is missing");
     BeginValue(mark);
     impl_->root.Null();
   }
@@ -150,6 +155,7 @@ class YamlReader final : public YAML::EventHandler {
     if (!IsUtf8(value)) Refuse(mark, "a scalar is not UTF-8");
     bool plain = tag == "?";
     if (KeyIsDue()) return AddKey(mark, value, plain);
+    if (!plain) AfterScalar(mark, value, plain);
     BeginValue(mark);
     if (plain) return AddPlain(mark, value);
     impl_->root.String(value.data(), static_cast<rapidjson::SizeType>(value.size()), true);
@@ -203,6 +209,24 @@ class YamlReader final : public YAML::EventHandler {
     return offset <= text_.size() ? text_.substr(offset) : std::string_view();
   }
 
+  // What follows a scalar in the text: behind its closing quote, or behind a plain scalar of one line; else nothing. A
+  // quote that is never closed is refused: yaml-cpp ends it at a line break before the end of the stream.
+  std::string_view AfterScalar(const YAML::Mark& mark, std::string_view value, bool plain) const {
+    std::string_view text = At(mark);
+    if (plain) return text.starts_with(value) ? text.substr(value.size()) : std::string_view();
+    if (!text.starts_with('\'') && !text.starts_with('"')) return {};
+    char quote = text[0];
+    for (std::size_t i = 1; i < text.size(); ++i) {
+      if (quote == '"' && text[i] == '\\') {
+        ++i;
+      } else if (text[i] == quote) {
+        if (quote == '"' || !text.substr(i + 1).starts_with(quote)) return text.substr(i + 1);
+        ++i;
+      }
+    }
+    Refuse(mark, "a quoted text has no end");
+  }
+
   // The tag alone does not tell: "! 12" reads as the quoted '12', and "!<?> '12'" as the plain 12. The text does.
   void BeginNode(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) const {
     std::string_view text = At(mark);
@@ -214,7 +238,7 @@ class YamlReader final : public YAML::EventHandler {
 
   void BeginCollection(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
     BeginNode(mark, tag, anchor);
-    if (KeyIsDue()) Refuse(mark, "a key must be a string");
+    if (KeyIsDue()) Refuse(mark, "a key must be a string, and every bracket be closed");
     BeginValue(mark);
     if (frames_.size() >= limits::kJsonDepth) {
       Refuse(mark, "nested more than " + std::to_string(limits::kJsonDepth) + " deep", Reason::kLimitExceeded);
@@ -227,6 +251,12 @@ class YamlReader final : public YAML::EventHandler {
     if (plain && key == "<<") Refuse(mark, "merge keys (<<) are not accepted; write the fields out");
     if (plain && ResolvePlain(key).kind != Scalar::Kind::kString) {
       Refuse(mark, "a key must be a string; put '" + Printable(key, 64) + "' in quotes");
+    }
+    // yaml-cpp takes a last line without a colon for a key whose value is null.
+    std::string_view after = AfterScalar(mark, key, plain);
+    after.remove_prefix(std::min(after.find_first_not_of(" \t"), after.size()));
+    if (!after.starts_with(':')) {
+      Refuse(mark, "the key '" + Printable(key, 64) + "' is not followed by a colon, or a bracket is not closed");
     }
     Frame& frame = frames_.back();
     if (!frame.keys.insert(key).second) Refuse(mark, "the key '" + Printable(key, 64) + "' appears twice");
@@ -335,6 +365,14 @@ Status CheckText(std::string_view text, std::string_view source) {
   return Ok();
 }
 
+// yaml-cpp looks up the name of an alias before it tells of the alias: a glob without quotes ("- glob: *") ends here.
+Error ParserError(const YAML::Exception& exception, std::string_view source) {
+  bool alias = exception.msg.find("anchor") != std::string::npos || exception.msg.find("alias") != std::string::npos;
+  auto line = static_cast<std::size_t>(std::max(exception.mark.line, 0)) + 1;
+  return {Reason::kYamlMalformed, LinePosition(source, line),
+          alias ? std::string(kNoAliases) : Printable(exception.msg)};
+}
+
 }  // namespace
 
 Result<std::vector<JsonDocument>> ParseYaml(std::string_view text, std::string_view source) {
@@ -350,8 +388,7 @@ Result<std::vector<JsonDocument>> ParseYaml(std::string_view text, std::string_v
   } catch (const Refusal& refusal) {
     return refusal.error;
   } catch (const YAML::Exception& exception) {
-    auto line = static_cast<std::size_t>(std::max(exception.mark.line, 0)) + 1;
-    return Error{Reason::kYamlMalformed, LinePosition(source, line), Printable(exception.msg)};
+    return ParserError(exception, source);
   } catch (const std::exception& exception) {
     return Error{Reason::kYamlMalformed, std::string(source), Printable(exception.what())};
   }
