@@ -45,6 +45,7 @@ install_packages() {
     chmod 755 $policy
     trap 'rm -f /usr/sbin/policy-rc.d' EXIT
   fi
+  dpkg --configure -a >/dev/null # in case an earlier run was killed in the middle
   apt install -y --no-install-recommends "${missing[@]}" >/dev/null
   if grep -q gatehouse-e2e $policy; then rm -f $policy; fi
 }

@@ -15,7 +15,7 @@ ME=k8s.io/kubernetes
 go_environment() {
   mkdir -p "$(dirname "$TREE")" "$DIR/home" "$DIR/out"
   ln -sfn "$SOURCE" "$TREE"
-  export GOPATH=$DIR/gopath GO111MODULE=off CGO_ENABLED=0 GOFLAGS= GOCACHE=$DIR/gocache
+  export GOPATH=$DIR/gopath GO111MODULE=off CGO_ENABLED=0 GOFLAGS='' GOCACHE=$DIR/gocache
   export HOME=$DIR/home PATH=/usr/lib/go-1.19/bin:$PATH
   unset GOROOT
   # Without the cloud providers: half the size, less to compile, and no kubelet

@@ -3,6 +3,7 @@
 
 GATEHOUSE=$STATE/gatehouse
 ADMISSION=https://$CP_IP:8443/validate
+ATTESTATION=https://$CP_IP:8444
 METRICS=http://$CP_IP:8445
 WEBHOOK_NAME=validate.gatehouse.dev
 EXEMPT=gatehouse.dev/admission # a label that takes a namespace out
@@ -92,7 +93,7 @@ start_agent() {
   cat >"$dir/agent.yaml" <<Y
 node: node$n
 server:
-  url: "https://$CP_IP:8444"
+  url: "$ATTESTATION"
   ca: $PKI/gatehouse-ca.crt
   certificate: $PKI/agent$n.crt
   key: $PKI/agent$n.key

@@ -37,9 +37,11 @@ make_private_files() {
 
 write_hosts() { printf '127.0.0.1 localhost\n%s registry.test\n' $CP_IP >/etc/hosts; }
 
-keep_logs() {
+# on_exit STATUS: the logs are on the run's tmpfs and go with it.
+on_exit() {
   rm -rf "$CACHE/last-run"
   cp -r $LOGS "$CACHE/last-run" 2>/dev/null || true
+  [ "$1" = 0 ] || echo "The logs of this run are in $CACHE/last-run" >&2
 }
 
 # job NAME CMD...: part of the set-up that runs beside the rest.
@@ -90,11 +92,13 @@ bring_up() {
   step "node1 attested; node2 has no agent"
 }
 
-trap keep_logs EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
+trap 'on_exit $?' EXIT
+trap 'echo "${BASH_SOURCE[0]}:$LINENO: failed: $BASH_COMMAND" >&2' ERR
 echo
 echo "Gatehouse end to end: kube-apiserver 1.20.2, two nodes, a registry, a TPM for each node"
 echo
 bring_up
-run_all_cases
+STATUS=0
+run_all_cases || STATUS=$?
+[ -z "${GATEHOUSE_E2E_SHELL:-}" ] || KUBECONFIG=$CONF/admin.kubeconfig PS1='gatehouse-e2e# ' bash --norc -i || true
+exit $STATUS

@@ -19,7 +19,7 @@ MARK=GATEHOUSE_KILL_TEST=$$-$RANDOM
 
 marked_processes() {
   local file
-  for file in $(grep -lzx "$MARK" /proc/[0-9]*/environ 2>/dev/null); do
+  for file in $(grep -lzx "$MARK" /proc/[0-9]*/environ 2>/dev/null || true); do
     file=${file%/environ}
     echo "process ${file#/proc/}: $(tr '\0' ' ' <"$file/cmdline" | cut -c1-80)"
   done 2>/dev/null
@@ -27,14 +27,14 @@ marked_processes() {
 
 traces() {
   marked_processes
-  readlink /proc/[0-9]*/ns/{mnt,net,pid} 2>/dev/null | sort -u | sed 's/^/namespace: /'
+  { readlink /proc/[0-9]*/ns/{mnt,net,pid} 2>/dev/null || true; } | sort -u | sed 's/^/namespace: /'
   sed 's/^/mount: /' /proc/mounts
   ip -o link | sed -E 's/^[0-9]+: ([^ ]+) .*/interface: \1/'
   ls -d /run/netns/* /run/gatehouse-e2e* /tmp/gatehouse* /var/log/pods /var/log/containers \
     /var/lib/kubelet /var/lib/cni /etc/cni 2>/dev/null || true
   find /sys/fs/cgroup -maxdepth 2 -name 'gatehouse-e2e-*'
   grep -H . /proc/sys/net/ipv4/ip_forward /proc/sys/vm/overcommit_memory /proc/sys/kernel/panic{,_on_oops}
-  iptables-save 2>/dev/null | grep -c '^-A' | sed 's/^/iptables rules: /' || true
+  { iptables-save 2>/dev/null || true; } | sed -n 's/^-A/iptables: -A/p'
 }
 
 # kill_after SECONDS: true if the traces before and after are the same. The end of
@@ -47,7 +47,9 @@ kill_after() {
   sleep "$1"
   # A check that never sees anything would be content with anything.
   [ "$(traces)" != "$before" ] || {
-    echo "a run of $1 s left no trace even while it ran"
+    echo "after $1 s no trace of a run could be seen; its last words:"
+    tail -n 5 "$OUTPUT"
+    kill -9 "$run" 2>/dev/null || true
     return 1
   }
   kill -9 "$run" 2>/dev/null || {

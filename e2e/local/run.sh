@@ -5,7 +5,7 @@
 #
 #   GATEHOUSE_BIN        where gatehouse-webhook and gatehouse-agent are
 #   GATEHOUSE_E2E_CACHE  where the cluster's programs are kept between runs
-#   GATEHOUSE_E2E_SHELL  set: a shell in the cluster after the cases
+#   GATEHOUSE_E2E_SHELL  if set: a shell in the cluster after the cases, until it exits
 #
 # Exit code 0 if every case came out as expected.
 #
@@ -44,32 +44,36 @@ start_janitor() {
   JANITOR=$!
 }
 
-# The namespaces end with `unshare` (--kill-child), and `unshare` with this
-# process (setpriv --pdeathsig).
-start_inside() {
-  env REPO="$REPO" CACHE="$CACHE" BIN="$BIN" GATEHOUSE_BIN="$GATEHOUSE_BIN" RUN_ID="$RUN_ID" \
-    setpriv --pdeathsig KILL \
-    unshare --mount --net --uts --ipc --pid --fork --kill-child --mount-proc \
-    bash "$HERE/inside.sh" <&"$STDIN" &
-  INSIDE=$!
+# contained OPTION... -- CMD...: in a pid namespace and with mounts of its own, as
+# the job JOB. It ends with `unshare` (--kill-child), and `unshare` with this
+# process (setpriv --pdeathsig). In the background, so that a signal is not kept
+# waiting until the command ends; a background job would get /dev/null to read.
+contained() {
+  local options=()
+  while [ "$1" != -- ]; do
+    options+=("$1")
+    shift
+  done
+  shift
+  setpriv --pdeathsig KILL unshare --pid --mount --fork --kill-child --mount-proc "${options[@]}" "$@" <&"$STDIN" &
+  JOB=$!
+  wait $JOB
 }
 
 finish() {
-  kill -9 "$INSIDE" 2>/dev/null || true
-  exec {ALIVE}>&-
-  wait "$JANITOR" || true
+  [ -z "${JOB:-}" ] || kill -9 "$JOB" 2>/dev/null || true
+  [ -z "${ALIVE:-}" ] || exec {ALIVE}>&-
+  [ -z "${JANITOR:-}" ] || wait "$JANITOR" || true
 }
 
-check_prerequisites
-"$HERE/bootstrap.sh"
-remove_dead_cgroups
-RUN_ID=$(run_id_of $$)
-start_janitor
-exec {STDIN}<&0 # a background job would get /dev/null
+exec {STDIN}<&0
 trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
-start_inside
-STATUS=0
-wait "$INSIDE" || STATUS=$?
-exit $STATUS
+check_prerequisites
+contained -- "$HERE/bootstrap.sh"
+remove_dead_cgroups
+RUN_ID=$(run_id_of $$)
+start_janitor
+export REPO CACHE BIN GATEHOUSE_BIN RUN_ID
+contained --net --uts --ipc -- bash "$HERE/inside.sh"

@@ -1,32 +1,36 @@
 # shellcheck shell=bash
 # Gatehouse's own doors, and what happens without it.
 
-# counted DECISION: requests of that decision, summed over all other labels.
+# counted FAMILY LABEL: summed over all other labels.
 counted() {
-  awk -v decision="decision=\"$1\"" '/^gatehouse_admission_[a-z_]*total\{/ && index($0, decision) { sum += $NF }
-    END { print sum + 0 }' <<<"$OUT"
+  awk -v family="$1{" -v label="$2" 'index($0, family) == 1 && index($0, label) { sum += $NF } END { print sum + 0 }' \
+    <<<"$OUT"
 }
 
 metrics_count() {
-  local allow deny
-  OUT=$(curl -sf --max-time 5 "$METRICS/metrics" 2>&1) || return 1
-  allow=$(counted allow) deny=$(counted deny)
-  OUT=$(grep -E '^gatehouse_admission' <<<"$OUT" | head -5)
-  WORDS="decision=\"allow\" $allow, decision=\"deny\" $deny"
-  [ "$allow" -ge 10 ] && [ "$deny" -ge 10 ]
+  local allowed denied unsigned
+  OUT=$(curl -sS --fail --max-time 5 "$METRICS/metrics" 2>&1) || return 1
+  allowed=$(counted gatehouse_admission_requests_total 'outcome="allowed"')
+  denied=$(counted gatehouse_admission_requests_total 'outcome="denied"')
+  unsigned=$(counted gatehouse_findings_total 'reason="image-unsigned"')
+  OUT=$(grep -E '^gatehouse_(admission_requests|findings)_total' <<<"$OUT")
+  WORDS="gatehouse_admission_requests_total: $allowed allowed, $denied denied; "
+  WORDS+="gatehouse_findings_total: $unsigned image-unsigned"
+  [ "$allowed" -ge 10 ] && [ "$denied" -ge 10 ] && [ "$unsigned" -ge 5 ]
 }
 
-# Only the API server may ask: a review tells nothing away, but a door that needs
-# no caller is one less.
-no_client_certificate() {
-  OUT=$(curl -sS --max-time 5 --cacert "$PKI/gatehouse-ca.crt" -d '{}' "$ADMISSION" 2>&1) && return 1
-  says "$OUT" 'alert|certificate'
+# Only the API server may ask: the answers tell which signatures and nodes are
+# trusted, and each question costs work. The same request with its certificate is
+# answered, so what refuses the others is theirs.
+door_refuses() {
+  ask_door --cert "$PKI/admission-client.crt" --key "$PKI/admission-client.key" || return 1
+  ask_door "$@" && return 1
+  says "$OUT" 'HTTP 000'
 }
 
-node_certificate() {
-  OUT=$(curl -sS --max-time 5 --cacert "$PKI/gatehouse-ca.crt" --cert "$PKI/node2.crt" --key "$PKI/node2.key" \
-    -d '{}' "$ADMISSION" 2>&1) && return 1
-  says "$OUT" 'alert|certificate|unknown ca'
+ask_door() {
+  OUT=$(curl -sS --max-time 5 --cacert "$PKI/gatehouse-ca.crt" -H 'Content-Type: application/json' -d '{}' \
+    -o /dev/null -w '; HTTP %{http_code}' "$@" "$ADMISSION" 2>&1)
 }
 
 webhook_down() {
@@ -38,8 +42,9 @@ webhook_down() {
 # Without the warning that --force always prints.
 deleted() { KD delete pod signed --grace-period=0 --force 2>/dev/null; }
 
-expect 'counters of admission decisions' 'both kinds counted' metrics_count
-expect 'admission request without the API server'"'"'s certificate' 'refused by TLS' no_client_certificate
-expect 'admission request with the certificate of a kubelet' 'refused by TLS' node_certificate
+expect 'metrics after all this' 'decisions are counted' metrics_count
+expect 'admission request without the API server'"'"'s certificate' 'refused by TLS' door_refuses
+expect 'admission request with the certificate of a kubelet' 'refused by TLS' \
+  door_refuses --cert "$PKI/node2.crt" --key "$PKI/node2.key"
 expect 'Gatehouse down: signed image' 'refused (fails closed)' webhook_down
 expect 'Gatehouse down: a pod is deleted' 'admitted' admitted deleted
