@@ -25,13 +25,21 @@ BytesView AsBytes(std::string_view text) {
   return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
 }
 
-std::string_view AsText(BytesView bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
+std::string_view AsText(BytesView bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
 
-Bytes ToBytes(BytesView bytes) { return {bytes.begin(), bytes.end()}; }
+Bytes ToBytes(BytesView bytes) {
+  return {bytes.begin(), bytes.end()};
+}
 
-Bytes ToBytes(std::string_view text) { return ToBytes(AsBytes(text)); }
+Bytes ToBytes(std::string_view text) {
+  return ToBytes(AsBytes(text));
+}
 
-void Append(Bytes& to, BytesView more) { to.insert(to.end(), more.begin(), more.end()); }
+void Append(Bytes& to, BytesView more) {
+  to.insert(to.end(), more.begin(), more.end());
+}
 
 bool ConstantTimeEqual(BytesView a, BytesView b) {
   if (a.size() != b.size()) return false;
@@ -99,7 +107,9 @@ Status ByteReader::ExpectEnd() const {
   return Ok();
 }
 
-void ByteWriter::PutU8(std::uint8_t value) { bytes_.push_back(value); }
+void ByteWriter::PutU8(std::uint8_t value) {
+  bytes_.push_back(value);
+}
 
 void ByteWriter::PutU16Be(std::uint16_t value) {
   PutU8(static_cast<std::uint8_t>(value >> 8));
@@ -116,7 +126,9 @@ void ByteWriter::PutU64Be(std::uint64_t value) {
   PutU32Be(static_cast<std::uint32_t>(value));
 }
 
-void ByteWriter::Put(BytesView bytes) { Append(bytes_, bytes); }
+void ByteWriter::Put(BytesView bytes) {
+  Append(bytes_, bytes);
+}
 
 void ByteWriter::PutSized16Be(BytesView bytes) {
   assert(bytes.size() <= 0xFFFF);

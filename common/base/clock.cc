@@ -2,8 +2,12 @@
 
 namespace gatehouse {
 
-WallTime SystemClock::Wall() const { return std::chrono::floor<Duration>(std::chrono::system_clock::now()); }
+WallTime SystemClock::Wall() const {
+  return std::chrono::floor<Duration>(std::chrono::system_clock::now());
+}
 
-MonoTime SystemClock::Mono() const { return std::chrono::floor<std::chrono::microseconds>(std::chrono::steady_clock::now()); }
+MonoTime SystemClock::Mono() const {
+  return std::chrono::floor<std::chrono::microseconds>(std::chrono::steady_clock::now());
+}
 
 }  // namespace gatehouse

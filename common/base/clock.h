@@ -1,4 +1,5 @@
-// Time and randomness are parameters: the programs pass SystemClock and the operating system's generator, the tests their own.
+// Time and randomness are parameters: the programs pass SystemClock and the operating system's generator, the tests
+// their own.
 #pragma once
 
 #include <algorithm>
@@ -10,8 +11,9 @@
 namespace gatehouse {
 
 using Duration = std::chrono::milliseconds;
-using WallTime = std::chrono::sys_time<std::chrono::milliseconds>;                              // for validity, logs, tokens
-using MonoTime = std::chrono::time_point<std::chrono::steady_clock, std::chrono::microseconds>;  // for deadlines, caches
+using WallTime = std::chrono::sys_time<std::chrono::milliseconds>;  // for validity, logs, tokens
+using MonoTime =
+    std::chrono::time_point<std::chrono::steady_clock, std::chrono::microseconds>;  // for deadlines, caches
 
 class Clock {
  public:

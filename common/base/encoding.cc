@@ -15,7 +15,8 @@ using DigitTable = std::array<std::uint8_t, 256>;
 constexpr DigitTable MakeTable(std::string_view digits) {
   DigitTable table{};
   table.fill(kNotADigit);
-  for (std::size_t i = 0; i < digits.size(); ++i) table[static_cast<std::uint8_t>(digits[i])] = static_cast<std::uint8_t>(i);
+  for (std::size_t i = 0; i < digits.size(); ++i)
+    table[static_cast<std::uint8_t>(digits[i])] = static_cast<std::uint8_t>(i);
   return table;
 }
 
@@ -23,9 +24,13 @@ constexpr DigitTable kHexTable = MakeTable(kHexDigits);
 constexpr DigitTable kBase64Table = MakeTable(kBase64Digits);
 constexpr DigitTable kBase64UrlTable = MakeTable(kBase64UrlDigits);
 
-std::uint8_t Lookup(const DigitTable& table, char c) { return table[static_cast<std::uint8_t>(c)]; }
+std::uint8_t Lookup(const DigitTable& table, char c) {
+  return table[static_cast<std::uint8_t>(c)];
+}
 
-Error Malformed(std::string_view what) { return {Reason::kEncodingMalformed, "", std::string(what)}; }
+Error Malformed(std::string_view what) {
+  return {Reason::kEncodingMalformed, "", std::string(what)};
+}
 
 std::string Encode64(BytesView bytes, std::string_view digits, bool pad) {
   std::string text;
@@ -72,8 +77,8 @@ std::size_t Utf8Length(std::string_view text) {
   if (first >= 0xC2 && first <= 0xDF) return continues(1) ? 2 : 0;
   if (first >= 0xE0 && first <= 0xEF) {
     if (!continues(1) || !continues(2)) return 0;
-    if (first == 0xE0 && byte(1) < 0xA0) return 0;   // not the shortest form
-    if (first == 0xED && byte(1) > 0x9F) return 0;   // a surrogate
+    if (first == 0xE0 && byte(1) < 0xA0) return 0;  // not the shortest form
+    if (first == 0xED && byte(1) > 0x9F) return 0;  // a surrogate
     return 3;
   }
   if (first >= 0xF0 && first <= 0xF4) {
@@ -110,7 +115,9 @@ Result<Bytes> DecodeHex(std::string_view text) {
   return bytes;
 }
 
-std::string EncodeBase64(BytesView bytes) { return Encode64(bytes, kBase64Digits, true); }
+std::string EncodeBase64(BytesView bytes) {
+  return Encode64(bytes, kBase64Digits, true);
+}
 
 Result<Bytes> DecodeBase64(std::string_view text) {
   if (text.size() % 4 != 0) return Malformed("base64 is not padded to a multiple of four");
@@ -122,9 +129,13 @@ Result<Bytes> DecodeBase64(std::string_view text) {
   return Decode64(text, kBase64Table);
 }
 
-std::string EncodeBase64Url(BytesView bytes) { return Encode64(bytes, kBase64UrlDigits, false); }
+std::string EncodeBase64Url(BytesView bytes) {
+  return Encode64(bytes, kBase64UrlDigits, false);
+}
 
-Result<Bytes> DecodeBase64Url(std::string_view text) { return Decode64(text, kBase64UrlTable); }
+Result<Bytes> DecodeBase64Url(std::string_view text) {
+  return Decode64(text, kBase64UrlTable);
+}
 
 bool IsUtf8(std::string_view text) {
   while (!text.empty()) {

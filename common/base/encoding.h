@@ -25,8 +25,8 @@ namespace gatehouse {
 // RFC 3629: shortest form only, no surrogates, nothing above U+10FFFF.
 [[nodiscard]] bool IsUtf8(std::string_view text);
 
-// For logs and messages: control characters, quotes' escapes and bytes that are not UTF-8 are shown as \xNN, and the text
-// is cut to `max` bytes, ending in "...". What an attacker chose never reaches a terminal or a log line raw.
+// For logs and messages: control characters, quotes' escapes and bytes that are not UTF-8 are shown as \xNN, and the
+// text is cut to `max` bytes, ending in "...". What an attacker chose never reaches a terminal or a log line raw.
 [[nodiscard]] std::string Printable(std::string_view text, std::size_t max = 256);
 
 }  // namespace gatehouse

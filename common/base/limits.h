@@ -1,4 +1,5 @@
-// Every limit on what others send us, with the reason for its size. Exceeding one is kLimitExceeded, never a truncation.
+// Every limit on what others send us, with the reason for its size. Exceeding one is kLimitExceeded, never a
+// truncation.
 #pragma once
 
 #include <chrono>
@@ -10,16 +11,20 @@ inline constexpr std::size_t kKiB = 1024;
 inline constexpr std::size_t kMiB = 1024 * kKiB;
 
 // --- documents
-inline constexpr std::size_t kJsonDepth = 64;            // a PodSpec nests about 12 deep; CRDs embed schemas up to 40
-inline constexpr std::size_t kJsonNodes = 1'000'000;     // bounds the memory of a parsed document to about 16 MiB
-inline constexpr std::size_t kYamlBytes = 1 * kMiB;      // etcd refuses larger objects (1.5 MiB), so no policy is larger
-inline constexpr std::size_t kYamlDocuments = 1000;      // in one file
-inline constexpr std::size_t kPemBlocks = 1000;          // a CA bundle of an operating system has about 150
+inline constexpr std::size_t kJsonDepth = 64;         // a PodSpec nests about 12 deep; CRDs embed schemas up to 40
+inline constexpr std::size_t kJsonNodes = 1'000'000;  // bounds the memory of a parsed document to about 16 MiB
+inline constexpr std::size_t kYamlBytes = 1 * kMiB;   // etcd refuses larger objects (1.5 MiB), so no policy is larger
+inline constexpr std::size_t kYamlDocuments = 1000;   // in one file
+inline constexpr std::size_t kPemBlocks = 1000;       // a CA bundle of an operating system has about 150
+inline constexpr std::size_t kGlobBytes =
+    1 * kKiB;                                      // a host of 253, a name of 255, a tag of 128 and a sha512 digest fit
+inline constexpr std::size_t kPolicyFiles = 1000;  // in one folder
 
 // --- admission
-inline constexpr std::size_t kReviewBytes = 7 * kMiB;    // object and oldObject of 1.5 MiB each, JSON-escaped, and slack
-inline constexpr std::size_t kImagesPerReview = 1000;    // the API server's own validation admits a few hundred containers
-inline constexpr std::size_t kMessageBytes = 1 * kKiB;   // what a client sees of a denial; the audit log has all of it
+inline constexpr std::size_t kReviewBytes = 7 * kMiB;  // object and oldObject of 1.5 MiB each, JSON-escaped, and slack
+inline constexpr std::size_t kImagesPerReview =
+    1000;  // the API server's own validation admits a few hundred containers
+inline constexpr std::size_t kMessageBytes = 1 * kKiB;  // what a client sees of a denial; the audit log has all of it
 
 // --- images and registries
 inline constexpr std::size_t kImageReferenceBytes = 4 * kKiB;  // before parsing; a repository name itself is <= 255
@@ -27,44 +32,50 @@ inline constexpr std::size_t kRepositoryNameBytes = 255;       // distribution/r
 inline constexpr std::size_t kManifestBytes = 4 * kMiB;        // distribution-spec: registries accept at least 4 MiB
 inline constexpr std::size_t kManifestLayers = 1000;           // cosign's maxLayers
 inline constexpr std::size_t kIndexManifests = 1000;
-inline constexpr std::size_t kSignaturesPerImage = 100;        // tried before giving up with a reason of its own
+inline constexpr std::size_t kSignaturesPerImage = 100;          // tried before giving up with a reason of its own
 inline constexpr std::size_t kSignaturePayloadBytes = 1 * kMiB;  // a simple-signing payload has about 250 bytes
 inline constexpr std::size_t kTokenResponseBytes = 256 * kKiB;
 inline constexpr std::size_t kRegistryErrorBytes = 64 * kKiB;
-inline constexpr std::size_t kRedirects = 5;                   // a blob is served after one or two
+inline constexpr std::size_t kRedirects = 5;  // a blob is served after one or two
 inline constexpr std::size_t kHttpHeaderBytes = 64 * kKiB;
-inline constexpr std::size_t kHttpHeaderLineBytes = 8 * kKiB;      // what cpp-httplib itself accepts of one header
-inline constexpr std::size_t kHttpStatusLineBytes = 512;           // read with std::regex by cpp-httplib, which recurses per byte
-inline constexpr std::size_t kUrlBytes = 8 * kKiB;                 // presigned URLs of object stores have 1 to 2 KiB
-inline constexpr std::size_t kIdleConnections = 64;                // kept alive in all, so that hostile servers cannot eat descriptors
-inline constexpr std::size_t kPendingLookups = 32;                 // getaddrinfo cannot be cancelled: each holds a thread
-inline constexpr std::size_t kResolvedAddresses = 8;               // of one name that are tried
-inline constexpr std::size_t kCachedTokens = 1024;                 // bearer tokens per registry client
-inline constexpr std::size_t kRegistryAttempts = 4;                // of one request, when told to come again later
+inline constexpr std::size_t kHttpHeaderLineBytes = 8 * kKiB;  // what cpp-httplib itself accepts of one header
+inline constexpr std::size_t kHttpStatusLineBytes =
+    512;                                            // read with std::regex by cpp-httplib, which recurses per byte
+inline constexpr std::size_t kUrlBytes = 8 * kKiB;  // presigned URLs of object stores have 1 to 2 KiB
+inline constexpr std::size_t kIdleConnections =
+    64;                                             // kept alive in all, so that hostile servers cannot eat descriptors
+inline constexpr std::size_t kPendingLookups = 32;  // getaddrinfo cannot be cancelled: each holds a thread
+inline constexpr std::size_t kResolvedAddresses = 8;  // of one name that are tried
+inline constexpr std::size_t kCachedTokens = 1024;    // bearer tokens per registry client
+inline constexpr std::size_t kRegistryAttempts = 4;   // of one request, when told to come again later
 inline constexpr std::size_t kDockerConfigBytes = 1 * kMiB;
 
 // --- keys and certificates
 inline constexpr std::size_t kCertificateBytes = 64 * kKiB;
-inline constexpr std::size_t kChainCertificates = 10;    // real chains have two to five
-inline constexpr std::size_t kSignatureBytes = 1 * kKiB; // RSA 4096 has 512 bytes
-inline constexpr std::size_t kTokenBytes = 64 * kKiB;    // a JWT
+inline constexpr std::size_t kChainCertificates = 10;     // real chains have two to five
+inline constexpr std::size_t kSignatureBytes = 1 * kKiB;  // RSA 4096 has 512 bytes
+inline constexpr std::size_t kTokenBytes = 64 * kKiB;     // a JWT
 
 // --- evidence
-inline constexpr std::size_t kEvidenceBytes = 64 * kMiB;       // an IMA log of 100,000 entries, base64
-inline constexpr std::size_t kAttestationBytes = 256 * kKiB;   // every other message of the attestation session
-inline constexpr std::size_t kTpmStructureBytes = 4 * kKiB;    // TPM2B of the largest structure a TPM returns
-inline constexpr std::size_t kPcrBanks = 4;                    // SHA-1, SHA-256, SHA-384, SHA-512
-inline constexpr std::size_t kPcrCount = 24;                   // PC Client Platform TPM Profile
-inline constexpr std::size_t kNodes = 100'000;                 // enrolled at one verifier
-inline constexpr std::size_t kEventLogBytes = 4 * kMiB;        // firmware reserves 64 KiB or more; Secure Boot with shim fills 18
-inline constexpr std::size_t kImaLogBytes = 40 * kMiB;         // 100,000 entries of 400 bytes; in base64 it fits kEvidenceBytes
-inline constexpr std::size_t kEkChainBytes = 64 * kKiB;        // NV 0x01C00100-0x01C001FF together; in base64 it fits an enrolment
-inline constexpr std::size_t kNoncesPerNode = 64;              // remembered within twice kNonceLifetime; an agent needs one a minute
+inline constexpr std::size_t kEvidenceBytes = 64 * kMiB;      // an IMA log of 100,000 entries, base64
+inline constexpr std::size_t kAttestationBytes = 256 * kKiB;  // every other message of the attestation session
+inline constexpr std::size_t kTpmStructureBytes = 4 * kKiB;   // TPM2B of the largest structure a TPM returns
+inline constexpr std::size_t kPcrBanks = 4;                   // SHA-1, SHA-256, SHA-384, SHA-512
+inline constexpr std::size_t kPcrCount = 24;                  // PC Client Platform TPM Profile
+inline constexpr std::size_t kNodes = 100'000;                // enrolled at one verifier
+inline constexpr std::size_t kEventLogBytes =
+    4 * kMiB;  // firmware reserves 64 KiB or more; Secure Boot with shim fills 18
+inline constexpr std::size_t kImaLogBytes =
+    40 * kMiB;  // 100,000 entries of 400 bytes; in base64 it fits kEvidenceBytes
+inline constexpr std::size_t kEkChainBytes =
+    64 * kKiB;  // NV 0x01C00100-0x01C001FF together; in base64 it fits an enrolment
+inline constexpr std::size_t kNoncesPerNode =
+    64;  // remembered within twice kNonceLifetime; an agent needs one a minute
 
 // --- time
 inline constexpr std::chrono::seconds kConnectTimeout{3};
-inline constexpr std::chrono::seconds kRequestTimeout{10};     // one HTTP exchange, unless a deadline is nearer
-inline constexpr std::chrono::seconds kNonceLifetime{120};     // a slow TPM needs seconds; a queue of evidence a minute
-inline constexpr std::chrono::seconds kReplicaClockSkew{30};   // by which a replica's clock may be ahead of another's
+inline constexpr std::chrono::seconds kRequestTimeout{10};    // one HTTP exchange, unless a deadline is nearer
+inline constexpr std::chrono::seconds kNonceLifetime{120};    // a slow TPM needs seconds; a queue of evidence a minute
+inline constexpr std::chrono::seconds kReplicaClockSkew{30};  // by which a replica's clock may be ahead of another's
 
 }  // namespace gatehouse::limits

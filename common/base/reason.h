@@ -1,5 +1,5 @@
-// The reasons for which Gatehouse refuses or fails: a closed list (reasons.def), each with a stable token, a class and one
-// sentence that an operator can act on.
+// The reasons for which Gatehouse refuses or fails: a closed list (reasons.def), each with a stable token, a class and
+// one sentence that an operator can act on.
 #pragma once
 
 #include <cstdint>

@@ -26,7 +26,7 @@ struct Error {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}       // NOLINT(google-explicit-constructor)
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}      // NOLINT(google-explicit-constructor)
   Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT(google-explicit-constructor)
 
   [[nodiscard]] bool ok() const { return state_.index() == 0; }
@@ -65,7 +65,9 @@ class [[nodiscard]] Result<void> {
 };
 
 using Status = Result<void>;
-[[nodiscard]] inline Status Ok() { return {}; }
+[[nodiscard]] inline Status Ok() {
+  return {};
+}
 
 }  // namespace gatehouse
 
@@ -81,8 +83,7 @@ using Status = Result<void>;
   declaration = std::move(result).value()
 
 // RETURN_IF_ERROR(reader.ExpectEnd());
-#define RETURN_IF_ERROR(expression)                                                             \
-  do {                                                                                          \
-    if (auto gatehouse_status = (expression); !gatehouse_status.ok())                           \
-      return std::move(gatehouse_status).error();                                               \
+#define RETURN_IF_ERROR(expression)                                                                               \
+  do {                                                                                                            \
+    if (auto gatehouse_status = (expression); !gatehouse_status.ok()) return std::move(gatehouse_status).error(); \
   } while (false)

@@ -6,20 +6,28 @@ namespace gatehouse {
 
 std::size_t DigestSize(HashAlgorithm algorithm) {
   switch (algorithm) {
-    case HashAlgorithm::kSha1: return 20;
-    case HashAlgorithm::kSha256: return 32;
-    case HashAlgorithm::kSha384: return 48;
-    case HashAlgorithm::kSha512: return 64;
+    case HashAlgorithm::kSha1:
+      return 20;
+    case HashAlgorithm::kSha256:
+      return 32;
+    case HashAlgorithm::kSha384:
+      return 48;
+    case HashAlgorithm::kSha512:
+      return 64;
   }
   return 0;
 }
 
 std::string_view Name(HashAlgorithm algorithm) {
   switch (algorithm) {
-    case HashAlgorithm::kSha1: return "sha1";
-    case HashAlgorithm::kSha256: return "sha256";
-    case HashAlgorithm::kSha384: return "sha384";
-    case HashAlgorithm::kSha512: return "sha512";
+    case HashAlgorithm::kSha1:
+      return "sha1";
+    case HashAlgorithm::kSha256:
+      return "sha256";
+    case HashAlgorithm::kSha384:
+      return "sha384";
+    case HashAlgorithm::kSha512:
+      return "sha512";
   }
   return "";
 }
@@ -69,7 +77,8 @@ Result<NodeName> NodeName::Parse(std::string_view text) {
     before = c;
   }
   if (!valid || !alphanumeric(text.back())) {
-    return Error{Reason::kMessageMalformed, "", "'" + Printable(text, 64) + "' is not a node name (RFC 1123 subdomain)"};
+    return Error{Reason::kMessageMalformed, "",
+                 "'" + Printable(text, 64) + "' is not a node name (RFC 1123 subdomain)"};
   }
   return NodeName(std::string(text));
 }

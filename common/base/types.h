@@ -12,8 +12,8 @@ namespace gatehouse {
 
 enum class HashAlgorithm : std::uint8_t { kSha1, kSha256, kSha384, kSha512 };
 
-[[nodiscard]] std::size_t DigestSize(HashAlgorithm algorithm);        // in bytes
-[[nodiscard]] std::string_view Name(HashAlgorithm algorithm);         // "sha256"
+[[nodiscard]] std::size_t DigestSize(HashAlgorithm algorithm);                  // in bytes
+[[nodiscard]] std::string_view Name(HashAlgorithm algorithm);                   // "sha256"
 [[nodiscard]] Result<HashAlgorithm> ParseHashAlgorithm(std::string_view name);  // kDigestMalformed
 
 // A content digest as OCI writes it: "sha256:<64 lower-case hex>" (image-spec descriptor.md, "Digests"). sha256, sha384
@@ -26,8 +26,8 @@ class Digest {
   [[nodiscard]] static Result<Digest> Make(HashAlgorithm algorithm, BytesView bytes);
 
   [[nodiscard]] HashAlgorithm algorithm() const { return algorithm_; }
-  [[nodiscard]] const std::string& text() const { return text_; }                    // "sha256:..."
-  [[nodiscard]] std::string_view hex() const;                                        // without the algorithm
+  [[nodiscard]] const std::string& text() const { return text_; }  // "sha256:..."
+  [[nodiscard]] std::string_view hex() const;                      // without the algorithm
   friend bool operator==(const Digest&, const Digest&) = default;
   friend auto operator<=>(const Digest& a, const Digest& b) { return a.text_ <=> b.text_; }
 

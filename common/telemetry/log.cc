@@ -25,7 +25,8 @@ Result<Level> ParseLevel(std::string_view text) {
   for (std::size_t i = 0; i < kNames.size(); ++i) {
     if (kNames.at(i) == text) return static_cast<Level>(i);
   }
-  return Error{Reason::kConfigInvalid, "", "'" + Printable(text, 32) + "' is not a log level: debug, info, warn, error, off"};
+  return Error{Reason::kConfigInvalid, "",
+               "'" + Printable(text, 32) + "' is not a log level: debug, info, warn, error, off"};
 }
 
 void Logger::Log(Level level, std::string_view message, Fields fields) {
@@ -55,7 +56,9 @@ void Logger::Failure(Level level, std::string_view message, const gatehouse::Err
   Write(std::move(json).Finish());
 }
 
-void Logger::Line(std::string_view json) { Write(std::string(json)); }
+void Logger::Line(std::string_view json) {
+  Write(std::string(json));
+}
 
 void Logger::Write(std::string line) {
   line.push_back('\n');

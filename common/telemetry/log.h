@@ -1,4 +1,5 @@
-// Log as JSON lines: one object a line, on one file descriptor. Fields are shown as Printable() shows them; secrets are never passed.
+// Log as JSON lines: one object a line, on one file descriptor. Fields are shown as Printable() shows them; secrets are
+// never passed.
 #pragma once
 
 #include <cstdint>
@@ -20,8 +21,8 @@ enum class Level : std::uint8_t { kDebug, kInfo, kWarn, kError, kOff };
 using Field = std::pair<std::string_view, std::string_view>;
 using Fields = std::initializer_list<Field>;
 
-// Thread-safe: a line is one write(2), so that lines of several threads never mix; a full pipe or disk loses lines, never blocks a
-// decision for good nor ends the program.
+// Thread-safe: a line is one write(2), so that lines of several threads never mix; a full pipe or disk loses lines,
+// never blocks a decision for good nor ends the program.
 class Logger {
  public:
   Logger(int fd, Level level, const Clock& clock) : fd_(fd), level_(level), clock_(clock) {}

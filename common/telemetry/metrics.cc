@@ -17,11 +17,16 @@ using prometheus::Family;
 using prometheus::Gauge;
 using prometheus::Histogram;
 
-const Histogram::BucketBoundaries kSeconds = {0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10};
+const Histogram::BucketBoundaries kSeconds = {0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05,
+                                              0.1,    0.25,   0.5,   1,     2.5,   5,    10};
 
-double Seconds(std::chrono::microseconds duration) { return std::chrono::duration<double>(duration).count(); }
+double Seconds(std::chrono::microseconds duration) {
+  return std::chrono::duration<double>(duration).count();
+}
 
-std::string Text(std::string_view view) { return std::string(view); }
+std::string Text(std::string_view view) {
+  return std::string(view);
+}
 
 }  // namespace
 
@@ -35,20 +40,27 @@ struct Metrics::Impl {
     return BuildGauge().Name(name).Help(help).Register(registry);
   }
 
-  Family<Counter>& admission = CounterFamily("gatehouse_admission_requests_total", "Admission requests by kind and outcome.");
+  Family<Counter>& admission =
+      CounterFamily("gatehouse_admission_requests_total", "Admission requests by kind and outcome.");
   Family<Histogram>& admission_seconds = BuildHistogram()
                                              .Name("gatehouse_admission_duration_seconds")
                                              .Help("Time to decide an admission request, by the half that was asked.")
                                              .Register(registry);
-  Family<Counter>& findings = CounterFamily("gatehouse_findings_total", "Reasons found against images and nodes, by policy mode.");
+  Family<Counter>& findings =
+      CounterFamily("gatehouse_findings_total", "Reasons found against images and nodes, by policy mode.");
   Family<Counter>& policies = CounterFamily("gatehouse_policy_decisions_total", "Decisions of each policy.");
-  Family<Counter>& cache = CounterFamily("gatehouse_verification_cache_total", "Look-ups in the cache of verified images.");
-  Family<Counter>& registries = CounterFamily("gatehouse_registry_requests_total", "Requests to registries by outcome.");
-  Family<Counter>& attestation = CounterFamily("gatehouse_attestation_requests_total", "Calls of the attestation session.");
+  Family<Counter>& cache =
+      CounterFamily("gatehouse_verification_cache_total", "Look-ups in the cache of verified images.");
+  Family<Counter>& registries =
+      CounterFamily("gatehouse_registry_requests_total", "Requests to registries by outcome.");
+  Family<Counter>& attestation =
+      CounterFamily("gatehouse_attestation_requests_total", "Calls of the attestation session.");
   Family<Gauge>& nodes = GaugeFamily("gatehouse_nodes", "Nodes by state of their attestation.");
-  Family<Counter>& reloads = CounterFamily("gatehouse_policy_reloads_total", "Reloads of the policy folder by outcome.");
+  Family<Counter>& reloads =
+      CounterFamily("gatehouse_policy_reloads_total", "Reloads of the policy folder by outcome.");
   Gauge& reload_failed =
-      GaugeFamily("gatehouse_policy_last_reload_failed", "1 while the policies in force are older than those on disk.").Add({});
+      GaugeFamily("gatehouse_policy_last_reload_failed", "1 while the policies in force are older than those on disk.")
+          .Add({});
   Family<Gauge>& documents = GaugeFamily("gatehouse_policy_documents", "Policy documents in force by kind.");
   Family<Gauge>& expiry =
       GaugeFamily("gatehouse_certificate_expiry_timestamp_seconds", "When each listener's serving certificate ends.");
@@ -65,9 +77,9 @@ void Metrics::ObserveAdmission(std::string_view half, std::chrono::microseconds 
   impl_->admission_seconds.Add({{"half", Text(half)}}, kSeconds).Observe(Seconds(elapsed));
 }
 
-void Metrics::CountFinding(Reason reason, std::string_view mode) {
+void Metrics::CountFinding(Reason reason, std::string_view effect) {
   impl_->findings
-      .Add({{"reason", Text(Token(reason))}, {"class", Text(Token(ClassOf(reason)))}, {"mode", Text(mode)}})
+      .Add({{"reason", Text(Token(reason))}, {"class", Text(Token(ClassOf(reason)))}, {"effect", Text(effect)}})
       .Increment();
 }
 
@@ -75,9 +87,13 @@ void Metrics::CountPolicy(std::string_view policy, std::string_view outcome) {
   impl_->policies.Add({{"policy", Text(policy)}, {"outcome", Text(outcome)}}).Increment();
 }
 
-void Metrics::CountCache(std::string_view result) { impl_->cache.Add({{"result", Text(result)}}).Increment(); }
+void Metrics::CountCache(std::string_view result) {
+  impl_->cache.Add({{"result", Text(result)}}).Increment();
+}
 
-void Metrics::CountRegistry(std::string_view outcome) { impl_->registries.Add({{"outcome", Text(outcome)}}).Increment(); }
+void Metrics::CountRegistry(std::string_view outcome) {
+  impl_->registries.Add({{"outcome", Text(outcome)}}).Increment();
+}
 
 void Metrics::CountAttestation(std::string_view call, std::string_view outcome) {
   impl_->attestation.Add({{"call", Text(call)}, {"outcome", Text(outcome)}}).Increment();
@@ -97,9 +113,12 @@ void Metrics::SetPolicyDocuments(std::string_view kind, std::size_t count) {
 }
 
 void Metrics::SetCertificateExpiry(std::string_view listener, WallTime expiry) {
-  impl_->expiry.Add({{"listener", Text(listener)}}).Set(std::chrono::duration<double>(expiry.time_since_epoch()).count());
+  impl_->expiry.Add({{"listener", Text(listener)}})
+      .Set(std::chrono::duration<double>(expiry.time_since_epoch()).count());
 }
 
-std::string Metrics::Expose() const { return prometheus::TextSerializer().Serialize(impl_->registry.Collect()); }
+std::string Metrics::Expose() const {
+  return prometheus::TextSerializer().Serialize(impl_->registry.Collect());
+}
 
 }  // namespace gatehouse::telemetry

@@ -1,5 +1,6 @@
-// Prometheus metrics, every family declared in one place (metrics.cc) so that names, help texts and label sets are documented and
-// bounded: a label value is always one of a closed set, or the name of a policy (bounded by the number of documents).
+// Prometheus metrics, every family declared in one place (metrics.cc) so that names, help texts and label sets are
+// documented and bounded: a label value is always one of a closed set, or the name of a policy (bounded by the number
+// of documents).
 #pragma once
 
 #include <cstdint>
@@ -17,19 +18,21 @@ class Metrics {
   Metrics();
   ~Metrics();
 
-  // gatehouse_admission_requests_total{kind,outcome}: kind pod, workload, binding, ephemeral, other; outcome allowed, denied, warned, error
+  // gatehouse_admission_requests_total{kind,outcome}: kind pod, workload, binding, ephemeral, other; outcome allowed,
+  // denied, warned, error
   void CountAdmission(std::string_view kind, std::string_view outcome);
   // gatehouse_admission_duration_seconds{half}: half image, node, none
   void ObserveAdmission(std::string_view half, std::chrono::microseconds elapsed);
-  // gatehouse_findings_total{reason,class,mode}: mode enforce, warn, audit
-  void CountFinding(Reason reason, std::string_view mode);
-  // gatehouse_policy_decisions_total{policy,outcome}: outcome allowed, denied, warned, audited
+  // gatehouse_findings_total{reason,class,effect}: effect deny, warn, audit
+  void CountFinding(Reason reason, std::string_view effect);
+  // gatehouse_policy_decisions_total{policy,outcome}: outcome allow, deny, warn, audit
   void CountPolicy(std::string_view policy, std::string_view outcome);
   // gatehouse_verification_cache_total{result}: hit, miss, coalesced, negative_hit
   void CountCache(std::string_view result);
   // gatehouse_registry_requests_total{outcome}: ok, missing, denied, unavailable, invalid
   void CountRegistry(std::string_view outcome);
-  // gatehouse_attestation_requests_total{call,outcome}: call enroll, activate, challenge, evidence; outcome ok or a reason token
+  // gatehouse_attestation_requests_total{call,outcome}: call enroll, activate, challenge, evidence; outcome ok or a
+  // reason token
   void CountAttestation(std::string_view call, std::string_view outcome);
   // gatehouse_nodes{state}: trusted, untrusted, expired, unknown
   void SetNodes(std::string_view state, std::size_t count);

@@ -1,0 +1,111 @@
+#include "common/gate/verification_cache.h"
+
+#include <algorithm>
+
+namespace gatehouse::gate {
+namespace {
+
+bool IsPositive(const ImageVerdict& verdict) {
+  return std::all_of(verdict.begin(), verdict.end(), [](const PolicyVerdict& each) { return each.vouched_by.ok(); });
+}
+
+bool CouldNotEvaluate(const ImageVerdict& verdict) {
+  return std::any_of(verdict.begin(), verdict.end(), [](const PolicyVerdict& each) {
+    return !each.vouched_by.ok() && ClassOf(each.vouched_by.error().reason) == ReasonClass::kUnavailable;
+  });
+}
+
+}  // namespace
+
+VerificationCache::VerificationCache(const Clock& clock, Options options,
+                                     std::function<void(std::string_view)> on_event)
+    : clock_(clock), options_(options), on_event_(std::move(on_event)) {}
+
+std::size_t VerificationCache::size() const {
+  std::lock_guard lock(mutex_);
+  return entries_.size();
+}
+
+// The mutex is held.
+std::shared_ptr<const ImageVerdict> VerificationCache::Remembered(const std::string& key) {
+  auto found = entries_.find(key);
+  if (found == entries_.end()) return nullptr;
+  if (found->second.expires <= clock_.Mono()) {
+    by_age_.erase(found->second.age);
+    entries_.erase(found);
+    return nullptr;
+  }
+  by_age_.splice(by_age_.end(), by_age_, found->second.age);
+  on_event_(found->second.positive ? "hit" : "negative_hit");
+  return found->second.verdict;
+}
+
+// The mutex is held.
+void VerificationCache::Remember(const std::string& key, std::shared_ptr<const ImageVerdict> verdict) {
+  if (auto old = entries_.find(key); old != entries_.end()) {
+    by_age_.erase(old->second.age);
+    entries_.erase(old);
+  }
+  while (!by_age_.empty() && entries_.size() >= options_.max_entries) {
+    entries_.erase(by_age_.front());
+    by_age_.pop_front();
+  }
+  bool positive = IsPositive(*verdict);
+  by_age_.push_back(key);
+  entries_[key] = {.verdict = std::move(verdict),
+                   .expires = clock_.Mono() + (positive ? options_.positive_ttl : options_.negative_ttl),
+                   .positive = positive,
+                   .age = std::prev(by_age_.end())};
+}
+
+// Runs without the mutex while it verifies. If `verify` throws, the waiters are released to verify for themselves.
+std::shared_ptr<const ImageVerdict> VerificationCache::Lead(const std::string& key,
+                                                            const std::shared_ptr<Flight>& flight,
+                                                            const std::function<ImageVerdict()>& verify) {
+  std::shared_ptr<const ImageVerdict> verdict;
+  struct Landing {
+    VerificationCache& cache;
+    const std::string& key;
+    const std::shared_ptr<Flight>& flight;
+    std::shared_ptr<const ImageVerdict>& verdict;
+    ~Landing() {
+      std::lock_guard lock(cache.mutex_);
+      flight->verdict = verdict;
+      flight->landed = true;
+      cache.flights_.erase(key);
+      if (verdict != nullptr) cache.Remember(key, verdict);
+      cache.landed_.notify_all();
+    }
+  } landing{*this, key, flight, verdict};
+  verdict = std::make_shared<const ImageVerdict>(verify());
+  return verdict;
+}
+
+std::shared_ptr<const ImageVerdict> VerificationCache::Get(const std::string& key, const Deadline& deadline,
+                                                           const std::function<ImageVerdict()>& verify,
+                                                           const std::function<ImageVerdict()>& late) {
+  std::unique_lock lock(mutex_);
+  bool waited = false;
+  while (true) {
+    auto flying = flights_.find(key);
+    if (flying == flights_.end()) {
+      if (auto remembered = Remembered(key); remembered != nullptr && !(waited && CouldNotEvaluate(*remembered))) {
+        return remembered;
+      }
+      auto flight = flights_[key] = std::make_shared<Flight>();
+      on_event_("miss");
+      lock.unlock();
+      return Lead(key, flight, verify);
+    }
+    std::shared_ptr<Flight> flight = flying->second;
+    if (!waited) on_event_("coalesced");
+    waited = true;
+    if (!landed_.wait_for(lock, deadline.Remaining(), [&] { return flight->landed; })) {
+      return std::make_shared<const ImageVerdict>(late());
+    }
+    if (flight->verdict != nullptr && (!CouldNotEvaluate(*flight->verdict) || deadline.Passed()))
+      return flight->verdict;
+  }
+}
+
+}  // namespace gatehouse::gate

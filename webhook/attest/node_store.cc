@@ -1,0 +1,98 @@
+#include "webhook/attest/node_store.h"
+
+#include <tuple>
+
+namespace gatehouse::webhook {
+
+using gate::NodeState;
+
+namespace {
+
+bool Older(const claims::TpmClock& a, const claims::TpmClock& b) {
+  return std::tie(a.reset_count, a.restart_count, a.clock_ms) < std::tie(b.reset_count, b.restart_count, b.clock_ms);
+}
+
+}  // namespace
+
+void NodeStore::Accept(const ear::VerifiedEar& result, std::string token, claims::VerifiedTpmClaims claims) {
+  std::lock_guard lock(mutex_);
+  Record& record = records_[result.result().node];
+  bool same_key = record.held.has_value() && record.held->claims.ak_name() == claims.ak_name();
+  if (same_key && Older(claims.clock(), record.held->claims.clock())) return;
+  record = {.held = Held{result.result(), std::move(claims)}, .token = std::move(token), .failure = std::nullopt};
+}
+
+void NodeStore::AcceptReappraised(const ear::VerifiedEar& result, std::string token, claims::VerifiedTpmClaims claims) {
+  std::lock_guard lock(mutex_);
+  auto found = records_.find(result.result().node);
+  if (found == records_.end() || found->second.failure.has_value()) return;
+  if (found->second.held->result.nonce != result.result().nonce) return;
+  found->second = {
+      .held = Held{result.result(), std::move(claims)}, .token = std::move(token), .failure = std::nullopt};
+}
+
+void NodeStore::Fail(const NodeName& node, const Error& error) {
+  std::lock_guard lock(mutex_);
+  records_[node.text()].failure = error;
+}
+
+void NodeStore::Forget(const NodeName& node) {
+  std::lock_guard lock(mutex_);
+  records_.erase(node.text());
+}
+
+gate::NodeTrust NodeStore::Lookup(const NodeName& node, const std::string& policy,
+                                  const std::string& generation) const {
+  std::lock_guard lock(mutex_);
+  auto found = records_.find(node.text());
+  if (found == records_.end()) return {};
+  const Record& record = found->second;
+  if (record.failure.has_value()) {
+    const Error& error = *record.failure;
+    return {.state = NodeState::kUntrusted, .findings = {{error.reason, error.where, error.detail}}, .expires = {}};
+  }
+  std::string wanted = policy + "@" + generation;
+  for (const ear::PolicyAppraisal& appraisal : record.held->result.appraisals) {
+    if (appraisal.policy != wanted) continue;
+    if (appraisal.tier != ear::Tier::kAffirming)
+      return {.state = NodeState::kUntrusted, .findings = appraisal.findings, .expires = {}};
+    bool expired = record.held->result.expires <= clock_.Wall();
+    return {.state = expired ? NodeState::kExpired : NodeState::kTrusted,
+            .findings = {},
+            .expires = record.held->result.expires};
+  }
+  return {};
+}
+
+NodeState NodeStore::StateOf(const Record& record) const {
+  if (record.failure.has_value()) return NodeState::kUntrusted;
+  if (record.held->result.tier() == ear::Tier::kNone) return NodeState::kUnknown;
+  if (record.held->result.tier() != ear::Tier::kAffirming) return NodeState::kUntrusted;
+  return record.held->result.expires <= clock_.Wall() ? NodeState::kExpired : NodeState::kTrusted;
+}
+
+std::vector<NodeStore::Held> NodeStore::Current() const {
+  std::lock_guard lock(mutex_);
+  std::vector<Held> current;
+  for (const auto& [node, record] : records_) {
+    if (record.failure.has_value() || record.held->result.expires <= clock_.Wall()) continue;
+    current.push_back(*record.held);
+  }
+  return current;
+}
+
+std::optional<std::string> NodeStore::Token(const NodeName& node) const {
+  std::lock_guard lock(mutex_);
+  auto found = records_.find(node.text());
+  if (found == records_.end() || found->second.token.empty()) return std::nullopt;
+  return found->second.token;
+}
+
+std::map<NodeState, std::size_t> NodeStore::Count() const {
+  std::lock_guard lock(mutex_);
+  std::map<NodeState, std::size_t> count;
+  for (const auto& [node, record] : records_) ++count[StateOf(record)];
+  return count;
+}
+
+}  // namespace gatehouse::webhook

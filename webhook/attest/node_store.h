@@ -1,0 +1,59 @@
+// The last attestation result of each node, in memory: a verifier that starts knows nothing, so every node is unknown
+// until it attests.
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include "common/base/clock.h"
+#include "common/claims/tpm.h"
+#include "common/gate/node_trust.h"
+
+namespace gatehouse::webhook {
+
+class NodeStore final : public gate::NodeTrustSource {
+ public:
+  explicit NodeStore(const Clock& clock) : clock_(clock) {}
+
+  // The only way to trust: a result whose token was verified. The claims are kept, to be appraised again when policies
+  // change. A result of an older quote of the same key than the one held is passed over: two calls may overtake each
+  // other.
+  void Accept(const ear::VerifiedEar& result, std::string token, claims::VerifiedTpmClaims claims);
+  // The same evidence appraised by other policies: taken only while nothing newer has been said of the node.
+  void AcceptReappraised(const ear::VerifiedEar& result, std::string token, claims::VerifiedTpmClaims claims);
+  // The node answered a challenge with evidence that does not verify.
+  void Fail(const NodeName& node, const Error& error);
+  // Its TPM binding has changed or gone: back to unknown.
+  void Forget(const NodeName& node);
+
+  [[nodiscard]] gate::NodeTrust Lookup(const NodeName& node, const std::string& policy,
+                                       const std::string& generation) const override;
+
+  struct Held {
+    ear::AttestationResult result;
+    claims::VerifiedTpmClaims claims;
+  };
+  // Results that have not expired and did not fail since.
+  [[nodiscard]] std::vector<Held> Current() const;
+  // The token of the node's last result.
+  [[nodiscard]] std::optional<std::string> Token(const NodeName& node) const;
+  // Nodes by state, over all of a node's appraisals.
+  [[nodiscard]] std::map<gate::NodeState, std::size_t> Count() const;
+
+ private:
+  struct Record {
+    std::optional<Held> held;
+    std::string token;
+    std::optional<Error> failure;  // newer than `held`
+  };
+  [[nodiscard]] gate::NodeState StateOf(const Record& record) const;
+
+  const Clock& clock_;
+  mutable std::mutex mutex_;
+  std::unordered_map<std::string, Record> records_;
+};
+
+}  // namespace gatehouse::webhook

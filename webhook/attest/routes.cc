@@ -1,0 +1,91 @@
+#include "webhook/attest/routes.h"
+
+#include "common/base/limits.h"
+
+namespace gatehouse::webhook {
+namespace {
+
+HttpReply Refuse(const Error& error) {
+  return {.status = StatusOf(error),
+          .body = session::Encode(
+              session::ErrorResponse{.reason = std::string(Token(error.reason)), .detail = error.ToString()})};
+}
+
+// The one shape of the four calls. `Request` names its node; the caller must be that node's agent.
+template <typename Request, typename Response>
+struct Call {
+  std::string_view name;
+  std::string_view path;
+  std::size_t max_body_bytes;
+  Result<Request> (*decode)(std::string_view);
+  Result<Response> (AttestationService::*serve)(const NodeName&, const Request&);
+};
+
+template <typename Request, typename Response>
+Result<Response> Serve(const Call<Request, Response>& call, AttestationService& service,
+                       const AgentAuthenticator& authenticator, const HttpCall& http) {
+  ASSIGN_OR_RETURN(Request request, call.decode(http.body));
+  ASSIGN_OR_RETURN(NodeName node, NodeName::Parse(request.node));
+  RETURN_IF_ERROR(authenticator.Authorize(http, node));
+  return (service.*call.serve)(node, request);
+}
+
+template <typename Request, typename Response>
+void Add(HttpServer& server, AttestationService& service, const AgentAuthenticator& authenticator,
+         telemetry::Metrics& metrics, Call<Request, Response> call) {
+  server.Route({.method = "POST",
+                .path = std::string(call.path),
+                .max_body_bytes = call.max_body_bytes,
+                .content_type = "application/json"},
+               [call, &service, &authenticator, &metrics](const HttpCall& http) -> HttpReply {
+                 Result<Response> response = Serve(call, service, authenticator, http);
+                 metrics.CountAttestation(call.name, response.ok() ? "ok" : Token(response.error().reason));
+                 if (!response.ok()) return Refuse(response.error());
+                 return {.status = 200, .body = session::Encode(*response)};
+               });
+}
+
+}  // namespace
+
+int StatusOf(const Error& error) {
+  if (error.reason == Reason::kIdentityUnauthenticated) return 401;
+  if (error.reason == Reason::kNodeConflict || error.reason == Reason::kAkUnbound) return 409;
+  switch (ClassOf(error.reason)) {
+    case ReasonClass::kMalformed:
+      return 400;
+    case ReasonClass::kUntrusted:
+      return 403;
+    case ReasonClass::kPolicy:
+      return 403;
+    case ReasonClass::kStale:
+      return 409;
+    case ReasonClass::kUnavailable:
+      return 503;
+    case ReasonClass::kUsage:
+      return 500;
+    case ReasonClass::kInternal:
+      return 500;
+  }
+  return 500;
+}
+
+void AddAttestationRoutes(HttpServer& server, AttestationService& service, const AgentAuthenticator& authenticator,
+                          telemetry::Metrics& metrics) {
+  using session::ActivateRequest, session::ActivateResponse, session::ChallengeRequest, session::ChallengeResponse;
+  using session::EnrollRequest, session::EnrollResponse, session::EvidenceRequest, session::EvidenceResponse;
+  constexpr std::size_t kSmall = limits::kAttestationBytes;
+  Add(server, service, authenticator, metrics,
+      Call<EnrollRequest, EnrollResponse>{"enroll", session::kEnrollPath, kSmall, session::DecodeEnrollRequest,
+                                          &AttestationService::Enroll});
+  Add(server, service, authenticator, metrics,
+      Call<ActivateRequest, ActivateResponse>{"activate", session::kActivatePath, kSmall,
+                                              session::DecodeActivateRequest, &AttestationService::Activate});
+  Add(server, service, authenticator, metrics,
+      Call<ChallengeRequest, ChallengeResponse>{"challenge", session::kChallengePath, kSmall,
+                                                session::DecodeChallengeRequest, &AttestationService::Challenge});
+  Add(server, service, authenticator, metrics,
+      Call<EvidenceRequest, EvidenceResponse>{"evidence", session::kEvidencePath, limits::kEvidenceBytes,
+                                              session::DecodeEvidenceRequest, &AttestationService::Evidence});
+}
+
+}  // namespace gatehouse::webhook

@@ -1,0 +1,18 @@
+// The attestation API over HTTP: decodes, authorises, calls the service, encodes.
+#pragma once
+
+#include "common/telemetry/metrics.h"
+#include "webhook/attest/identity.h"
+#include "webhook/attest/service.h"
+
+namespace gatehouse::webhook {
+
+// Adds POST /v1/enroll, /v1/enroll/activate, /v1/challenge and /v1/evidence. Errors are answered as
+// session::ErrorResponse: 401 unauthenticated, 403 for what is not trusted, 400 malformed, 409 stale or conflicting,
+// 503 unavailable, 500 internal. The parts must outlive the server.
+void AddAttestationRoutes(HttpServer& server, AttestationService& service, const AgentAuthenticator& authenticator,
+                          telemetry::Metrics& metrics);
+
+[[nodiscard]] int StatusOf(const Error& error);
+
+}  // namespace gatehouse::webhook

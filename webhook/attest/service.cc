@@ -1,0 +1,271 @@
+#include "webhook/attest/service.h"
+
+#include <algorithm>
+
+#include "common/base/encoding.h"
+#include "common/base/limits.h"
+#include "common/verify/tpm/identity.h"
+#include "common/verify/tpm/quote.h"
+
+namespace gatehouse::webhook {
+namespace {
+
+namespace evidence = gatehouse::evidence::tpm;
+namespace verify = gatehouse::verify::tpm;
+
+// What is asked of a node that no policy covers yet: the firmware's PCRs, so that its result has something to say.
+constexpr std::uint32_t kDefaultPcrs = 0x0000FF;
+constexpr Duration kShortestInterval{1'000};
+
+std::vector<const policy::NodePolicy*> PoliciesFor(const policy::PolicySet& set, const std::string& node) {
+  std::vector<const policy::NodePolicy*> matching;
+  for (const policy::NodePolicy& policy : set.node_policies) {
+    bool named = std::any_of(policy.nodes.begin(), policy.nodes.end(),
+                             [&](const policy::Glob& glob) { return glob.Matches(node); });
+    if (named) matching.push_back(&policy);
+  }
+  return matching;
+}
+
+evidence::PcrSelections SelectionFor(const std::vector<const policy::NodePolicy*>& policies) {
+  std::map<HashAlgorithm, std::uint32_t> banks;
+  for (const policy::NodePolicy* policy : policies) {
+    for (const auto& [index, values] : policy->tpm.pcrs) banks[policy->tpm.bank] |= 1U << index;
+  }
+  if (banks.empty()) banks[HashAlgorithm::kSha256] = kDefaultPcrs;
+  evidence::PcrSelections selections;
+  for (const auto& [bank, pcrs] : banks) selections.push_back({bank, pcrs});
+  return selections;
+}
+
+evidence::PcrSelections SelectionOf(const evidence::PcrValues& values) {
+  evidence::PcrSelections selections;
+  for (const auto& [bank, pcrs] : values) {
+    evidence::PcrSelection selection{bank, 0};
+    for (const auto& [index, value] : pcrs) selection.pcrs |= 1U << index;
+    selections.push_back(selection);
+  }
+  return selections;
+}
+
+// What a nonce is bound to besides the node: the key that must sign, and the selection that was asked for. So whatever
+// selection comes back with a nonce of ours is the one that went out with it, also when policies changed in between.
+Bytes NonceSubject(BytesView ak_name, const evidence::PcrSelections& selections) {
+  ByteWriter subject;
+  subject.PutSized16Be(ak_name);
+  for (const evidence::PcrSelection& selection : selections) {
+    subject.PutU16Be(evidence::AlgId(selection.bank));
+    subject.PutU32Be(selection.pcrs);
+  }
+  return std::move(subject).Finish();
+}
+
+// The endorsement of a TPM as it was presented at enrolment.
+struct Endorsement {
+  evidence::PublicArea area;
+  crypto::Certificate certificate;
+  std::vector<crypto::Certificate> intermediates;
+};
+
+Result<Endorsement> ParseEndorsement(BytesView ek_public, BytesView certificate,
+                                     const std::vector<Bytes>& intermediates) {
+  ASSIGN_OR_RETURN(auto area, evidence::ParsePublic(ek_public));
+  ASSIGN_OR_RETURN(auto leaf, crypto::Certificate::FromDer(certificate));
+  if (intermediates.size() > limits::kChainCertificates) {
+    return Error{Reason::kLimitExceeded, "",
+                 "more than " + std::to_string(limits::kChainCertificates) + " intermediate certificates"};
+  }
+  std::vector<crypto::Certificate> chain;
+  for (const Bytes& der : intermediates) {
+    ASSIGN_OR_RETURN(auto each, crypto::Certificate::FromDer(der));
+    chain.push_back(std::move(each));
+  }
+  return Endorsement{std::move(area), std::move(leaf), std::move(chain)};
+}
+
+// An endorsement is accepted for enrolment if any policy that covers the node trusts it; each policy's own roots are
+// checked again at every appraisal.
+Result<verify::VerifiedEndorsement> EndorsedByAny(const Endorsement& endorsement, const policy::PolicySet& set,
+                                                  const std::vector<const policy::NodePolicy*>& policies,
+                                                  WallTime now) {
+  Error last{Reason::kNoPolicyMatches, "", "no NodePolicy covers the node, so no trust root is known for its TPM"};
+  for (const policy::NodePolicy* policy : policies) {
+    auto verified = verify::VerifyEndorsement(endorsement.area, endorsement.certificate, endorsement.intermediates,
+                                              set.TpmRoots(*policy), now);
+    if (verified.ok()) return verified;
+    last = verified.error().In("NodePolicy " + policy->name);
+  }
+  return last;
+}
+
+ear::PolicyAppraisal AppraiseBy(const policy::NodePolicy& policy, const policy::PolicySet& set,
+                                const Enrolment& enrolment, const claims::VerifiedTpmClaims& claims, WallTime now) {
+  ear::PolicyAppraisal appraised{
+      .policy = policy.name + "@" + policy.generation, .tier = ear::Tier::kContraindicated, .findings = {}};
+  auto endorsement = ParseEndorsement(enrolment.ek_public, enrolment.ek_certificate, enrolment.ek_intermediates);
+  Status endorsed = endorsement.ok() ? Ok() : Status(endorsement.error());
+  if (endorsement.ok()) {
+    auto verified = verify::VerifyEndorsement(endorsement->area, endorsement->certificate, endorsement->intermediates,
+                                              set.TpmRoots(policy), now);
+    if (!verified.ok()) endorsed = verified.error();
+  }
+  if (!endorsed.ok())
+    appraised.findings.push_back({endorsed.error().reason, "endorsement key", endorsed.error().detail});
+  for (appraisal::Finding& finding : appraisal::Appraise(policy.tpm, claims))
+    appraised.findings.push_back(std::move(finding));
+  if (appraised.findings.empty()) appraised.tier = ear::Tier::kAffirming;
+  return appraised;
+}
+
+std::vector<std::string> Texts(const ear::AttestationResult& result) {
+  std::vector<std::string> texts;
+  for (const ear::PolicyAppraisal& appraised : result.appraisals) {
+    for (const appraisal::Finding& finding : appraised.findings) {
+      texts.push_back(appraised.policy + ": " + finding.where + ": " + finding.detail + " [" +
+                      std::string(Token(finding.reason)) + "]");
+    }
+  }
+  return texts;
+}
+
+Duration ShortestValidity(const std::vector<const policy::NodePolicy*>& policies, Duration fallback) {
+  Duration validity = fallback;
+  for (const policy::NodePolicy* policy : policies) validity = std::min(validity, policy->validity);
+  return validity;
+}
+
+}  // namespace
+
+Result<session::EnrollResponse> AttestationService::Enroll(const NodeName& node,
+                                                           const session::EnrollRequest& request) {
+  ASSIGN_OR_RETURN(auto ak, evidence::ParsePublic(request.ak_public));
+  RETURN_IF_ERROR(verify::CheckAttestationKey(ak));
+  ASSIGN_OR_RETURN(auto endorsement,
+                   ParseEndorsement(request.ek_public, request.ek_certificate, request.ek_intermediates));
+  auto set = parts_.policies();
+  ASSIGN_OR_RETURN(auto ek, EndorsedByAny(endorsement, *set, PoliciesFor(*set, node.text()), parts_.clock.Wall()));
+  // What Activate must know travels in the ticket, under a MAC: any replica can go on.
+  session::EnrollRequest carried = request;
+  carried.node = node.text();
+  auto ticket = parts_.challenger.IssueTicket(node, ek.fingerprint(), AsBytes(session::Encode(carried)));
+  ASSIGN_OR_RETURN(auto challenge, verify::MakeCredential(ek, verify::ComputeName(ak), ticket.secret, parts_.random));
+  return session::EnrollResponse{.id_object = std::move(challenge.id_object),
+                                 .encrypted_secret = std::move(challenge.encrypted_secret),
+                                 .ticket = std::move(ticket.text)};
+}
+
+Result<session::ActivateResponse> AttestationService::Activate(const NodeName& node,
+                                                               const session::ActivateRequest& request) {
+  ASSIGN_OR_RETURN(auto redeemed, parts_.challenger.RedeemTicket(node, request.ticket, request.secret));
+  ASSIGN_OR_RETURN(auto carried, session::DecodeEnrollRequest(AsText(redeemed.ak_public)));
+  ASSIGN_OR_RETURN(auto ak, evidence::ParsePublic(carried.ak_public));
+  std::string ak_name = EncodeHex(verify::ComputeName(ak));
+  auto before = parts_.enrolments.Find(node.text());
+  RETURN_IF_ERROR(parts_.enrolments.Bind({.node = node.text(),
+                                          .ek = redeemed.ek,
+                                          .ek_public = std::move(carried.ek_public),
+                                          .ek_certificate = std::move(carried.ek_certificate),
+                                          .ek_intermediates = std::move(carried.ek_intermediates),
+                                          .ak_public = std::move(carried.ak_public),
+                                          .ak_name = ak_name,
+                                          .enrolled = parts_.clock.Wall(),
+                                          .last_clock = std::nullopt}));
+  if (!before.has_value() || before->ak_name != ak_name) parts_.nodes.Forget(node);
+  parts_.log.Info("node enrolled", {{"node", node.text()}, {"ak", ak_name}, {"ek", redeemed.ek.text()}});
+  return session::ActivateResponse{.ak_name = ak_name};
+}
+
+Result<Enrolment> AttestationService::BoundEnrolment(const NodeName& node, const std::string& ak_name) const {
+  auto enrolment = parts_.enrolments.Find(node.text());
+  if (!enrolment.has_value()) return Error{Reason::kAkUnbound, node.text(), "the node has not enrolled"};
+  if (enrolment->ak_name != ak_name)
+    return Error{Reason::kAkUnbound, node.text(), "the node is enrolled with another attestation key"};
+  return std::move(*enrolment);
+}
+
+Result<session::ChallengeResponse> AttestationService::Challenge(const NodeName& node,
+                                                                 const session::ChallengeRequest& request) {
+  ASSIGN_OR_RETURN(auto enrolment, BoundEnrolment(node, request.ak_name));
+  ASSIGN_OR_RETURN(Bytes ak_name, DecodeHex(enrolment.ak_name));
+  auto set = parts_.policies();
+  auto selection = SelectionFor(PoliciesFor(*set, node.text()));
+  Bytes nonce = parts_.challenger.IssueNonce(node, NonceSubject(ak_name, selection));
+  return session::ChallengeResponse{.nonce = std::move(nonce), .selection = std::move(selection), .ima_from = 0};
+}
+
+Result<claims::VerifiedTpmClaims> AttestationService::VerifyQuote(const Enrolment& enrolment,
+                                                                  const session::EvidenceRequest& request) const {
+  ASSIGN_OR_RETURN(auto ak, evidence::ParsePublic(enrolment.ak_public));
+  return verify::QuoteVerifier::Verify(
+      {.attest = request.quote.attest, .signature = request.quote.signature, .pcrs = request.quote.pcrs},
+      {.ak = ak,
+       .nonce = request.nonce,
+       .selection = SelectionOf(request.quote.pcrs),
+       .last_clock = enrolment.last_clock});
+}
+
+Result<AttestationService::Published> AttestationService::Appraise(const Enrolment& enrolment,
+                                                                   const claims::VerifiedTpmClaims& claims,
+                                                                   std::string nonce, WallTime issued) {
+  auto set = parts_.policies();
+  auto policies = PoliciesFor(*set, enrolment.node);
+  WallTime now = parts_.clock.Wall();
+  ear::AttestationResult result{.node = enrolment.node,
+                                .node_uid = "",
+                                .ak_name = enrolment.ak_name,
+                                .ek = enrolment.ek.text(),
+                                .appraisals = {},
+                                .nonce = std::move(nonce),
+                                .issued = issued,
+                                .expires = issued + ShortestValidity(policies, options_.interval * 2)};
+  for (const policy::NodePolicy* policy : policies)
+    result.appraisals.push_back(AppraiseBy(*policy, *set, enrolment, claims, now));
+  ASSIGN_OR_RETURN(std::string token, ear::Encode(result, parts_.signing_key));
+  ASSIGN_OR_RETURN(auto verified, ear::Verify(token, {parts_.signing_key.Public()}, now));
+  return Published{std::move(verified), std::move(token)};
+}
+
+Result<session::EvidenceResponse> AttestationService::Evidence(const NodeName& node,
+                                                               const session::EvidenceRequest& request) {
+  ASSIGN_OR_RETURN(auto enrolment, BoundEnrolment(node, request.ak_name));
+  ASSIGN_OR_RETURN(Bytes ak_name, DecodeHex(enrolment.ak_name));
+  Bytes subject = NonceSubject(ak_name, SelectionOf(request.quote.pcrs));
+  RETURN_IF_ERROR(parts_.challenger.RedeemNonce(node, subject, request.nonce));
+  // From here on the evidence answers our challenge to this node: whatever is wrong with it counts against the node.
+  auto claims = VerifyQuote(enrolment, request);
+  Status advanced =
+      claims.ok() ? parts_.enrolments.Advance(node.text(), enrolment.ak_name, claims->clock()) : Status(claims.error());
+  if (!advanced.ok()) {
+    parts_.log.Failure(telemetry::Level::kWarn, "evidence refused", advanced.error(), {{"node", node.text()}});
+    if (ClassOf(advanced.error().reason) != ReasonClass::kInternal) parts_.nodes.Fail(node, advanced.error());
+    return advanced.error();
+  }
+  ASSIGN_OR_RETURN(auto published, Appraise(enrolment, *claims, EncodeBase64Url(request.nonce), parts_.clock.Wall()));
+  parts_.nodes.Accept(published.result, published.token, std::move(*claims));
+  const ear::AttestationResult& result = published.result.result();
+  std::vector<std::string> findings = Texts(result);
+  parts_.log.Info("node attested", {{"node", node.text()},
+                                    {"status", ear::Name(result.tier())},
+                                    {"finding", findings.empty() ? "" : findings.front()}});
+  Duration next = std::max(kShortestInterval, std::min(options_.interval, (result.expires - result.issued) / 2));
+  return session::EvidenceResponse{.ear = std::move(published.token),
+                                   .status = std::string(ear::Name(result.tier())),
+                                   .findings = std::move(findings),
+                                   .next_ms = next.count()};
+}
+
+void AttestationService::Reappraise() {
+  for (NodeStore::Held& held : parts_.nodes.Current()) {
+    auto enrolment = parts_.enrolments.Find(held.result.node);
+    if (!enrolment.has_value() || enrolment->ak_name != held.result.ak_name) continue;
+    auto published = Appraise(*enrolment, held.claims, held.result.nonce, held.result.issued);
+    if (!published.ok()) {
+      parts_.log.Failure(telemetry::Level::kError, "re-appraisal failed", published.error(),
+                         {{"node", held.result.node}});
+      continue;
+    }
+    parts_.nodes.AcceptReappraised(published->result, published->token, std::move(held.claims));
+  }
+}
+
+}  // namespace gatehouse::webhook

@@ -1,0 +1,63 @@
+// The verifier's side of the attestation session (DESIGN.md section 5): a request of an authenticated node in, a
+// response or a reason out. No sockets.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "common/crypto/key.h"
+#include "common/policy/documents.h"
+#include "common/session/messages.h"
+#include "common/session/nonce.h"
+#include "common/telemetry/log.h"
+#include "webhook/attest/enrolment_store.h"
+#include "webhook/attest/node_store.h"
+
+namespace gatehouse::webhook {
+
+class AttestationService {
+ public:
+  struct Options {
+    Duration interval{60'000};  // agents come again at least this often, and at half of a result's validity
+  };
+  struct Parts {
+    const Clock& clock;
+    Random random;
+    session::Challenger& challenger;
+    EnrolmentStore& enrolments;
+    NodeStore& nodes;
+    crypto::PrivateKey signing_key;  // EC P-256: signs the results
+    std::function<std::shared_ptr<const policy::PolicySet>()> policies;
+    telemetry::Logger& log;
+  };
+  AttestationService(Parts parts, Options options) : parts_(std::move(parts)), options_(options) {}
+
+  // Precondition of each: the caller was authorised for `node`, and request.node equals it.
+  [[nodiscard]] Result<session::EnrollResponse> Enroll(const NodeName& node, const session::EnrollRequest& request);
+  [[nodiscard]] Result<session::ActivateResponse> Activate(const NodeName& node,
+                                                           const session::ActivateRequest& request);
+  [[nodiscard]] Result<session::ChallengeResponse> Challenge(const NodeName& node,
+                                                             const session::ChallengeRequest& request);
+  [[nodiscard]] Result<session::EvidenceResponse> Evidence(const NodeName& node,
+                                                           const session::EvidenceRequest& request);
+
+  // Other policies are in force: every held result is appraised again by them, from the claims that were proven.
+  void Reappraise();
+
+ private:
+  [[nodiscard]] Result<Enrolment> BoundEnrolment(const NodeName& node, const std::string& ak_name) const;
+  [[nodiscard]] Result<claims::VerifiedTpmClaims> VerifyQuote(const Enrolment& enrolment,
+                                                              const session::EvidenceRequest& request) const;
+  // A result appraised, signed, and verified again: what the gate may see.
+  struct Published {
+    ear::VerifiedEar result;
+    std::string token;
+  };
+  [[nodiscard]] Result<Published> Appraise(const Enrolment& enrolment, const claims::VerifiedTpmClaims& claims,
+                                           std::string nonce, WallTime issued);
+
+  Parts parts_;
+  Options options_;
+};
+
+}  // namespace gatehouse::webhook
