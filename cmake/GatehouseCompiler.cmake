@@ -19,6 +19,7 @@ if(LLD_PROGRAM)
 endif()
 
 add_library(gatehouse_options INTERFACE)
+target_compile_definitions(gatehouse_options INTERFACE GATEHOUSE_VERSION="${PROJECT_VERSION}")
 target_include_directories(gatehouse_options INTERFACE "${CMAKE_SOURCE_DIR}")
 target_compile_options(gatehouse_options INTERFACE
   -Wall -Wextra -Wpedantic -Werror

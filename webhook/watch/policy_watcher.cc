@@ -94,7 +94,7 @@ void PolicyWatcher::Start(OnChange on_change) {
       lock.unlock();
       try {
         Poll();
-      } catch (const std::exception& exception) {
+      } catch (const std::exception& exception) {  // lint-ok: M07 thread entry
         log_.Error("looking at the policies failed", {{"exception", exception.what()}});
       }
       lock.lock();

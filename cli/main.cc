@@ -1,0 +1,84 @@
+// gatehouse: verify an image, check and test policies. Exit: 0 admitted, 1 refused, 2 usage or bad policy, 3 could not
+// check.
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <iostream>
+
+#include "cli/options.h"
+
+namespace {
+
+void AddRegistryOptions(CLI::App& command, gatehouse::cli::Options& options) {
+  command.add_option("--insecure-registry", options.registry.insecure,
+                     "HOST[:PORT] reached by plain HTTP (repeatable)");
+  command.add_option("--registry-ca", options.registry.ca_file, "PEM file of certificate authorities for registries");
+  command.add_option("--docker-config", options.registry.docker_config,
+                     "registry credentials in dockerconfigjson form");
+  command.add_option("--timeout", options.registry.timeout_seconds, "seconds for each decision")
+      ->check(CLI::Range(1, 600));
+}
+
+int Run(int argc, char** argv) {
+  gatehouse::cli::Options options;
+  CLI::App app("Verify images and test policies with the code that the admission webhook runs.", "gatehouse");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", GATEHOUSE_VERSION);
+  std::string output;
+
+  auto add_output = [&](CLI::App& command) {
+    command.add_option("--output,-o", output, "text or json")->check(CLI::IsMember({"text", "json"}));
+  };
+  auto add_policy = [&](CLI::App& command) {
+    command.add_option("--policy,-p", options.policies, "policy file or folder (repeatable)")->required();
+  };
+
+  CLI::App& verify = *app.add_subcommand("verify", "verify something against policies");
+  verify.require_subcommand(1);
+  CLI::App& image = *verify.add_subcommand("image", "whether an image would be admitted");
+  image.add_option("REF", options.image, "image reference")->required();
+  image.add_option("--namespace,-n", options.namespace_name, "as if in this namespace");
+  add_policy(image);
+  AddRegistryOptions(image, options);
+  add_output(image);
+
+  CLI::App& policy = *app.add_subcommand("policy", "policy documents");
+  policy.require_subcommand(1);
+  CLI::App& check = *policy.add_subcommand("check", "whether the documents are valid");
+  check.add_option("PATH", options.policies, "policy files or folders")->required();
+  add_output(check);
+  CLI::App& test = *policy.add_subcommand("test", "what the policies say to a request or an object");
+  add_policy(test);
+  auto* review = test.add_option("--review", options.review_file, "file with an AdmissionReview");
+  auto* manifest = test.add_option("--manifest", options.manifest_file, "file with Kubernetes objects, YAML or JSON");
+  review->excludes(manifest);
+  test.add_option("--namespace,-n", options.namespace_name, "of objects that name none");
+  test.add_option("--trusted-node", options.trusted_nodes, "take this node's attestation as good (repeatable)");
+  AddRegistryOptions(test, options);
+  add_output(test);
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {  // lint-ok: M07 CLI11 reports by exception
+    return app.exit(error) == 0 ? gatehouse::cli::kAdmitted : gatehouse::cli::kUsageOrPolicy;
+  }
+  options.json = output == "json";
+  if (image.parsed()) return gatehouse::cli::VerifyImage(options);
+  if (check.parsed()) return gatehouse::cli::PolicyCheck(options);
+  if (options.review_file.empty() && options.manifest_file.empty()) {
+    std::cerr << "gatehouse: policy test needs --review FILE or --manifest FILE\n";
+    return gatehouse::cli::kUsageOrPolicy;
+  }
+  return gatehouse::cli::PolicyTest(options);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);
+  try {
+    return Run(argc, argv);
+  } catch (const std::exception& exception) {  // lint-ok: M07 the program's entry
+    std::cerr << "gatehouse: internal fault: " << exception.what() << "\n";
+    return gatehouse::cli::kCouldNotCheck;
+  }
+}

@@ -1,0 +1,186 @@
+#include "cli/options.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <iostream>
+
+#include "common/base/encoding.h"
+#include "common/base/limits.h"
+#include "common/codec/json.h"
+#include "common/net/https_transport.h"
+
+namespace gatehouse::cli {
+namespace {
+
+// Nodes named on the command line are trusted; of the others nothing is known here.
+class NamedNodes final : public gate::NodeTrustSource {
+ public:
+  NamedNodes(const std::vector<std::string>& names, const Clock& clock)
+      : names_(names.begin(), names.end()), clock_(clock) {}
+  [[nodiscard]] gate::NodeTrust Lookup(const NodeName& node, const std::string&, const std::string&) const override {
+    if (!names_.contains(node.text())) return {};
+    return {.state = gate::NodeState::kTrusted, .findings = {}, .expires = clock_.Wall() + std::chrono::minutes(5)};
+  }
+
+ private:
+  std::set<std::string> names_;
+  const Clock& clock_;
+};
+
+std::string Environment(const char* name, const char* lower) {
+  for (const char* each : {name, lower}) {
+    if (const char* value = std::getenv(each); value != nullptr && *value != '\0') return value;
+  }
+  return "";
+}
+
+Result<net::TransportOptions> TransportFor(const RegistryOptions& options) {
+  net::TransportOptions transport;
+  if (!options.ca_file.empty()) {
+    ASSIGN_OR_RETURN(transport.tls.ca_pem, ReadFile(options.ca_file, limits::kMiB));
+  }
+  transport.proxy = {.https_proxy = Environment("HTTPS_PROXY", "https_proxy"),
+                     .http_proxy = Environment("http_proxy", "http_proxy"),
+                     .no_proxy = Environment("NO_PROXY", "no_proxy")};
+  return transport;
+}
+
+void WriteDecision(codec::JsonWriter& json, const gate::Decision& decision) {
+  json.Key("proven").BeginArray();
+  for (const gate::Approval& approval : decision.approvals()) {
+    json.BeginObject()
+        .Member("subject", approval.subject)
+        .Member("policy", approval.policy)
+        .Member("by", approval.by)
+        .EndObject();
+  }
+  json.EndArray().Key("findings").BeginArray();
+  for (const gate::Finding& finding : decision.findings()) {
+    json.BeginObject().Member("subject", finding.subject).Member("policy", finding.policy);
+    json.Member("effect", policy::Name(finding.effect)).Member("reason", Token(finding.error.reason));
+    json.Member("class", Token(ClassOf(finding.error.reason))).Member("where", finding.error.where);
+    json.Member("detail", finding.error.detail).Member("advice", Sentence(finding.error.reason)).EndObject();
+  }
+  json.EndArray();
+}
+
+}  // namespace
+
+Result<std::string> ReadFile(const std::string& path, std::size_t max_bytes) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return Error{Reason::kFileUnreadable, path, "the file could not be opened"};
+  std::string text(max_bytes + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (file.bad()) return Error{Reason::kFileUnreadable, path, "the file could not be read"};
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  if (text.size() > max_bytes)
+    return Error{Reason::kLimitExceeded, path, "the file is larger than " + std::to_string(max_bytes) + " bytes"};
+  return text;
+}
+
+std::shared_ptr<const policy::PolicySet> LoadOrComplain(const std::vector<std::string>& paths,
+                                                        std::vector<Error>* errors) {
+  std::vector<policy::SourceFile> files;
+  for (const std::string& path : paths) {
+    auto found = policy::ReadPolicyFiles(path);
+    if (!found.ok()) {
+      errors->push_back(found.error());
+    } else {
+      files.insert(files.end(), found->begin(), found->end());
+    }
+  }
+  if (!errors->empty()) return nullptr;
+  policy::LoadOutcome outcome = policy::LoadPolicies(files);
+  *errors = outcome.errors;
+  return outcome.set;
+}
+
+struct LocalGate::Impl {
+  Impl(std::unique_ptr<net::HttpTransport> transport_made, const Options& options,
+       std::shared_ptr<const policy::PolicySet> set_loaded, registry::Credentials credentials_read)
+      : transport(std::move(transport_made)),
+        client(*transport, clock, {.insecure_hosts = options.registry.insecure}),
+        cache(clock, {}, [](std::string_view) {}),
+        verifier(client, cache),
+        nodes(options.trusted_nodes, clock),
+        set(std::move(set_loaded)),
+        credentials(std::make_shared<const registry::Credentials>(std::move(credentials_read))),
+        timeout(std::chrono::seconds(options.registry.timeout_seconds)),
+        gate(
+            verifier, nodes, [this] { return set; }, [this] { return credentials; }, {}) {}
+
+  SystemClock clock;
+  std::unique_ptr<net::HttpTransport> transport;
+  registry::Client client;
+  gate::VerificationCache cache;
+  gate::ImageVerifier verifier;
+  NamedNodes nodes;
+  std::shared_ptr<const policy::PolicySet> set;
+  std::shared_ptr<const registry::Credentials> credentials;
+  Duration timeout;
+  gate::Gate gate;
+};
+
+LocalGate::LocalGate(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+LocalGate::~LocalGate() = default;
+
+Result<std::unique_ptr<LocalGate>> LocalGate::Make(const Options& options,
+                                                   std::shared_ptr<const policy::PolicySet> set) {
+  ASSIGN_OR_RETURN(auto transport_options, TransportFor(options.registry));
+  ASSIGN_OR_RETURN(auto transport, net::MakeHttpsTransport(std::move(transport_options)));
+  registry::Credentials credentials;
+  if (!options.registry.docker_config.empty()) {
+    ASSIGN_OR_RETURN(std::string text, ReadFile(options.registry.docker_config, limits::kDockerConfigBytes));
+    ASSIGN_OR_RETURN(credentials, registry::Credentials::FromDockerConfig(text, options.registry.docker_config));
+  }
+  auto impl = std::make_unique<Impl>(std::move(transport), options, std::move(set), std::move(credentials));
+  return std::unique_ptr<LocalGate>(new LocalGate(std::move(impl)));
+}
+
+gate::Decision LocalGate::Decide(const admission::ReviewRequest& request) {
+  return impl_->gate.Decide(request, Deadline(impl_->clock, impl_->timeout));
+}
+
+ExitCode ExitCodeOf(const gate::Decision& decision) {
+  if (decision.allowed()) return kAdmitted;
+  bool definite = std::any_of(decision.findings().begin(), decision.findings().end(), [](const gate::Finding& finding) {
+    return finding.effect == policy::Effect::kDeny && ClassOf(finding.error.reason) != ReasonClass::kUnavailable;
+  });
+  return definite ? kRefused : kCouldNotCheck;
+}
+
+void Print(const std::string& subject, const gate::Decision& decision, bool json_wanted) {
+  if (json_wanted) {
+    codec::JsonWriter json;
+    json.BeginObject().Member("subject", subject).Member("outcome", decision.outcome());
+    WriteDecision(json, decision);
+    json.EndObject();
+    std::cout << std::move(json).Finish() << "\n";
+    return;
+  }
+  std::cout << Printable(subject) << ": " << decision.outcome() << "\n";
+  for (const gate::Approval& approval : decision.approvals()) {
+    std::cout << "  ok    " << approval.subject << " (policy '" << approval.policy << "', by " << approval.by << ")\n";
+  }
+  for (const gate::Finding& finding : decision.findings()) {
+    std::cout << "  " << policy::Name(finding.effect) << (finding.effect == policy::Effect::kAudit ? " " : "  ")
+              << gate::Describe(finding) << "\n";
+  }
+}
+
+void PrintError(const Error& error, bool json_wanted) {
+  if (!json_wanted) {
+    std::cerr << "gatehouse: " << error.ToString() << "\n  " << Sentence(error.reason) << "\n";
+    return;
+  }
+  codec::JsonWriter json;
+  json.BeginObject()
+      .Member("outcome", "error")
+      .Member("reason", Token(error.reason))
+      .Member("class", Token(ClassOf(error.reason)));
+  json.Member("where", error.where).Member("detail", error.detail).Member("advice", Sentence(error.reason)).EndObject();
+  std::cout << std::move(json).Finish() << "\n";
+}
+
+}  // namespace gatehouse::cli

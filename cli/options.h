@@ -1,0 +1,69 @@
+// What the verbs share: options, exit codes, and the parts that they are wired from.
+#pragma once
+
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "common/base/clock.h"
+#include "common/gate/gate.h"
+#include "common/policy/loader.h"
+#include "common/registry/client.h"
+
+namespace gatehouse::cli {
+
+enum ExitCode : int { kAdmitted = 0, kRefused = 1, kUsageOrPolicy = 2, kCouldNotCheck = 3 };
+
+struct RegistryOptions {
+  std::vector<std::string> insecure;  // host:port reached by plain HTTP
+  std::string ca_file;
+  std::string docker_config;  // dockerconfigjson
+  int timeout_seconds = 30;
+};
+
+struct Options {
+  std::vector<std::string> policies;  // files or folders
+  bool json = false;
+  RegistryOptions registry;
+  // verify image
+  std::string image;
+  std::string namespace_name = "default";
+  // policy test
+  std::string review_file;
+  std::string manifest_file;
+  std::vector<std::string> trusted_nodes;
+};
+
+// Prints every error of the documents on stderr. Nothing if there is one.
+[[nodiscard]] std::shared_ptr<const policy::PolicySet> LoadOrComplain(const std::vector<std::string>& paths,
+                                                                      std::vector<Error>* errors);
+
+[[nodiscard]] Result<std::string> ReadFile(const std::string& path, std::size_t max_bytes);
+
+// A gate over real registries, as the webhook has it, without its memory.
+class LocalGate {
+ public:
+  // Errors: kConfigInvalid, kFileUnreadable.
+  [[nodiscard]] static Result<std::unique_ptr<LocalGate>> Make(const Options& options,
+                                                               std::shared_ptr<const policy::PolicySet> set);
+  ~LocalGate();
+  [[nodiscard]] gate::Decision Decide(const admission::ReviewRequest& request);
+
+ private:
+  struct Impl;
+  explicit LocalGate(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// 0 admitted, 3 if it was refused only for what could not be checked, else 1.
+[[nodiscard]] ExitCode ExitCodeOf(const gate::Decision& decision);
+// Prints the decision: for people, or as one JSON object {"subject","outcome","proven":[…],"findings":[…]}.
+void Print(const std::string& subject, const gate::Decision& decision, bool json);
+void PrintError(const Error& error, bool json);
+
+[[nodiscard]] int VerifyImage(const Options& options);
+[[nodiscard]] int PolicyCheck(const Options& options);
+[[nodiscard]] int PolicyTest(const Options& options);
+
+}  // namespace gatehouse::cli
