@@ -86,8 +86,18 @@ get_cosign() {
   mkdir -p "$dir/out"
   add_sources "$dir" deb bookworm=trixie
   (cd "$dir" && apt_elsewhere "$dir" download cosign && dpkg -x cosign_*.deb out)
-  install -m 755 "$dir/out/usr/bin/cosign" "$BIN/cosign"
+  into_cache "$dir/out/usr/bin/cosign"
   rm -rf "$dir"
+}
+
+# into_cache FILE...: whoever kills this in the middle of a copy must not leave half
+# a program under its name.
+into_cache() {
+  local file
+  for file in "$@"; do
+    install -m 755 "$file" "$BIN/.incoming"
+    mv "$BIN/.incoming" "$BIN/${file##*/}"
+  done
 }
 
 KUBERNETES=(kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy kubectl)
@@ -114,7 +124,7 @@ get_kubernetes() {
     tail -20 "$CACHE/build/kubernetes.log" >&2
     return 1
   }
-  install -m 755 "${KUBERNETES[@]/#/$dir/out/}" "$BIN/"
+  into_cache "${KUBERNETES[@]/#/$dir/out/}"
   # Two gigabytes of source and compiler cache that nothing needs any more.
   chmod -R u+w "$dir"
   rm -rf "$dir"

@@ -3,6 +3,7 @@
 # everything up, side by side where nothing has to wait, then runs the cases.
 set -Eeuo pipefail
 
+# shellcheck disable=SC2034 # read by lib/common.sh
 STARTED=$EPOCHREALTIME
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 PATH=$BIN:$PATH:/usr/sbin:/sbin

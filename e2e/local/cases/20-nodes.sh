@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # other files read what is set here
 # Where it runs: node1 has proven its boot, node2 has no agent and never did.
 
 scheduled_to_attested_node() {

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # other files read what is set here
 # Gatehouse's own doors, and what happens without it.
 
 # counted FAMILY LABEL: summed over all other labels.

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # other files read what is set here
 # A node: containerd, kubelet and kube-proxy at their ordinary paths, in
 # namespaces of their own (network, mount, host name, IPC, pid), beneath those of
 # the run. Process 1 of them is node_init.sh.

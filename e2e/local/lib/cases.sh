@@ -124,8 +124,9 @@ unscheduled_because() {
 stays_pending() {
   local name=$1
   shift
-  eventually 20 unscheduled_because "$name" "${1:-.}"
-  says "$(pod_field demo "$name" '{.status.conditions[?(@.type=="PodScheduled")].reason}: {.status.conditions[?(@.type=="PodScheduled")].message}')" \
+  WORDS=''
+  eventually 20 unscheduled_because "$name" "${1:-.}" || WORDS="pod/$name is $(pod_place demo "$name"); "
+  says "$WORDS$(pod_field demo "$name" '{range .status.conditions[?(@.type=="PodScheduled")]}{.reason}: {.message}{end}')" \
     'denied the request' "$@" || return 1
   pod_is demo "$name" Pending/ || {
     WORDS+=" [expected it Pending]"

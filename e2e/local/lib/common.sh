@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # other files read what is set here
 # What every part of the run uses. Runs inside the namespaces only.
 
 STATE=/run/gatehouse-e2e # on a tmpfs of the run's own
