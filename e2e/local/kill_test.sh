@@ -30,7 +30,7 @@ traces() {
   { readlink /proc/[0-9]*/ns/{mnt,net,pid} 2>/dev/null || true; } | sort -u | sed 's/^/namespace: /'
   sed 's/^/mount: /' /proc/mounts
   ip -o link | sed -E 's/^[0-9]+: ([^ ]+) .*/interface: \1/'
-  ls -d /run/netns/* /run/gatehouse-e2e* /tmp/gatehouse* /var/log/pods /var/log/containers \
+  ls -d /run/netns/* /run/gatehouse-e2e* /var/log/pods /var/log/containers \
     /var/lib/kubelet /var/lib/cni /etc/cni 2>/dev/null || true
   find /sys/fs/cgroup -maxdepth 2 -name 'gatehouse-e2e-*'
   grep -H . /proc/sys/net/ipv4/ip_forward /proc/sys/vm/overcommit_memory /proc/sys/kernel/panic{,_on_oops}
