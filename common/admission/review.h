@@ -1,5 +1,6 @@
-// AdmissionReview v1 (admission.k8s.io/v1), as kube-apiserver sends it: bytes in, what has to be judged out; and the answer. Pure.
-// Members that we do not read are ignored (the API server adds some with each release); those that we read must have their type.
+// AdmissionReview v1 (admission.k8s.io/v1), as kube-apiserver sends it: bytes in, what has to be judged out; and the
+// answer. Pure. Members that we do not read are ignored (the API server adds some with each release); those that we
+// read must have their type.
 #pragma once
 
 #include <map>
@@ -12,10 +13,15 @@
 
 namespace gatehouse::admission {
 
+// What is a pod, a workload or a binding is told by group, resource and kind together, of any version. A kind of one of
+// these names in a group of somebody else (a CRD, or PodMetrics of metrics.k8s.io, whose resource is "pods" too) runs
+// nothing by itself and is kOther; pods that its controller makes come here as pods. The same names in a group of
+// Kubernetes where they do not exist, and a resource and kind that do not belong together, are a contradiction.
+// Subresources that run nothing (status, scale, eviction) are kOther.
 enum class Subject : std::uint8_t {
   kPod,        // pods CREATE, UPDATE, and pods/resize
   kEphemeral,  // pods/ephemeralcontainers in both shapes
-  kWorkload,   // Deployment, ReplicaSet, StatefulSet, DaemonSet, Job, CronJob, ReplicationController, PodTemplate: of any version of their group
+  kWorkload,   // Deployment, ReplicaSet, StatefulSet, DaemonSet, Job, CronJob, ReplicationController, PodTemplate
   kBinding,    // pods/binding and the legacy bindings
   kOther,      // allowed and counted
 };
@@ -28,36 +34,46 @@ struct ImageUse {
 };
 
 struct ReviewRequest {
-  std::string uid;
-  std::string operation;          // CREATE, UPDATE, DELETE, CONNECT
-  std::string kind;               // "apps/Deployment", "Pod"
-  std::string resource;           // "pods", "pods/binding"
-  std::string name;               // empty with generateName in the mutating phase
-  std::string namespace_name;
-  std::string user;
+  std::string uid{};
+  std::string operation{};  // CREATE, UPDATE, DELETE, CONNECT
+  std::string kind{};       // "apps/Deployment", "Pod"
+  std::string resource{};   // "pods", "pods/binding"
+  std::string name{};       // empty with generateName in the mutating phase
+  std::string namespace_name{};
+  std::string user{};
   bool dry_run = false;
   Subject subject = Subject::kOther;
 
   // What runs: containers, initContainers, ephemeralContainers, volumes[].image.reference of the pod or pod template.
-  std::vector<ImageUse> images;
-  // UPDATE: the images that oldObject has already, for an update must not be refused for what it does not change (labels and finalizers of what runs,
-  // scaling down what is no longer trusted). Empty when labels changed, since other policies may then apply.
-  std::vector<std::string> unchanged_images;
-  // Labels of the pod or of the template's pods; nothing where the request does not carry them (kind EphemeralContainers, Binding).
-  std::optional<std::map<std::string, std::string>> labels;
+  // Whatever the number of replicas, owner references, annotations or a deletionTimestamp say: none of them keeps an
+  // image from running.
+  std::vector<ImageUse> images{};
+  // UPDATE: the images that oldObject has already, for an update must not be refused for what it does not change
+  // (labels and finalizers of what runs, scaling down what is no longer trusted). Empty when labels changed, since
+  // other policies may then apply.
+  std::vector<std::string> unchanged_images{};
+  // Labels of the pod or of the template's pods; nothing where the request does not carry them (kind
+  // EphemeralContainers, Binding).
+  std::optional<std::map<std::string, std::string>> labels{};
   // The node that the pod is put on by this request: spec.nodeName of a pod CREATE, target.name of a Binding.
-  std::optional<std::string> node;
+  std::optional<std::string> node{};
+  // metadata.uid of the object: of a Binding, the uid of the pod that is meant (names are used again). Empty where
+  // there is none.
+  std::string object_uid{};
 };
 
-// A body that is an AdmissionReview, but whose request cannot be judged: the uid, where it could be read, so that the denial reaches its request.
+// A body that is an AdmissionReview, but whose request cannot be judged: the uid, where it could be read, so that the
+// denial reaches its request.
 struct ReviewError {
   Error error;
   std::string uid;  // empty: answer 400
 };
 
-// Errors: kJsonMalformed, kLimitExceeded (no uid), kReviewMalformed. DELETE and CONNECT are kOther. A resource and kind that contradict each other, a null object
-// on CREATE or UPDATE, an image that is no string, more images than the limit: kReviewMalformed / kLimitExceeded. An apiVersion other than
-// admission.k8s.io/v1: kContentUnsupported, no uid.
+// Errors: kJsonMalformed, kLimitExceeded (no uid), kReviewMalformed. DELETE and CONNECT are kOther. A resource and kind
+// that contradict each other, a null object on CREATE or UPDATE, an image that is no string or empty, a pod (template)
+// without containers, more images than the limit: kReviewMalformed / kLimitExceeded. An apiVersion other than
+// admission.k8s.io/v1: kContentUnsupported, no uid. null means absent, as it does to the API server (API conventions,
+// "Optional vs. Required").
 class ReviewResult {
  public:
   ReviewResult(ReviewRequest request) : request_(std::move(request)) {}  // NOLINT(google-explicit-constructor)
@@ -72,17 +88,19 @@ class ReviewResult {
 };
 [[nodiscard]] ReviewResult ParseReview(std::string_view body);
 
-// A plain object (a manifest that a user has on disk) in place of a review: as if it were created. Errors as above. Used by `gatehouse policy test`.
+// A plain object (a manifest that a user has on disk) in place of a review: as if it were created. Errors as above, and
+// a List, whose items nobody would judge, is refused. Used by `gatehouse policy test`.
 [[nodiscard]] ReviewResult ParseManifestObject(std::string_view json, std::string_view default_namespace);
 
 struct ReviewResponse {
-  std::string uid;
+  std::string uid{};
   bool allowed = false;
   int code = 403;                       // HTTP status shown to the client of a denial
-  std::string message;                  // cut to limits::kMessageBytes by Encode
-  std::vector<std::string> warnings;    // each cut to 256 bytes and 4096 in all, without control characters (API server's own limits)
-  std::map<std::string, std::string> audit_annotations;  // keys without '/'
+  std::string message{};                // cut to limits::kMessageBytes by Encode
+  std::vector<std::string> warnings{};  // cut by Encode to the API server's limits, 256 bytes each and 4096 in all
+  std::map<std::string, std::string> audit_annotations{};  // keys without '/'
 };
+// No control characters but line feeds in the message reach the client.
 [[nodiscard]] std::string Encode(const ReviewResponse& response);
 
 }  // namespace gatehouse::admission
