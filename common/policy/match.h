@@ -1,4 +1,5 @@
-// Matchers of policy documents: image and name globs, label selectors. All anchored; "could not evaluate" is an error, never "no match".
+// Matchers of policy documents: image and name globs, label selectors. All anchored; "could not evaluate" is an error,
+// never "no match".
 #pragma once
 
 #include <map>
@@ -12,8 +13,10 @@
 
 namespace gatehouse::policy {
 
-// `*` stands for any run of characters other than '/', `**` for any run, `?` for nothing special: it is refused, as are [ ] { } and \.
-// The whole text must match. Linear time (no backtracking explosion).
+// `*` stands for any run of characters other than '/', `**` for any run. `?` is not special and no name holds one, so
+// it is refused, as are [ ] { } \ and whatever is not printable ASCII: a pattern that cannot mean what it says must not
+// stay silent. The whole text must match. The time is at most the product of both lengths, and a pattern's is limited:
+// no backtracking.
 class Glob {
  public:
   // Errors: kPolicyInvalid, with what to write instead.
@@ -22,16 +25,22 @@ class Glob {
   [[nodiscard]] const std::string& pattern() const { return pattern_; }
 
  private:
-  explicit Glob(std::string pattern) : pattern_(std::move(pattern)) {}
+  Glob(std::string pattern, std::string tokens) : pattern_(std::move(pattern)), tokens_(std::move(tokens)) {}
   std::string pattern_;
+  std::string tokens_;  // the pattern with each wildcard as one control character
 };
 
-// A glob over image references in canonical form ("docker.io/library/nginx"). It is tried against name, name:tag, name@digest and
-// name:tag@digest, whichever of them the reference has; so "registry.example/app" and "registry.example/**" match any tag or digest.
+// A glob over image references in canonical form ("docker.io/library/nginx"). It is tried against name, name:tag,
+// name@digest and name:tag@digest, whichever of them the reference has; so "registry.example/app" and
+// "registry.example/**" match any tag or digest.
 class ImageGlob {
  public:
-  // The pattern must name a registry ("nginx*" is refused: write "docker.io/library/nginx*"). "**" alone matches every image.
-  // "index.docker.io/" is read as "docker.io/". Errors: kPolicyInvalid.
+  // The pattern must name a registry ("nginx*" is refused: write "docker.io/library/nginx*"). "**" alone matches every
+  // image. "index.docker.io/" is read as "docker.io/", and the registry in lower case. In the registry `**` is refused,
+  // and so is a
+  // `*` at its end unless it stands for the whole registry or its port: "trusted.com*/x" would match a host of somebody
+  // else. What can match no canonical reference is refused: "docker.io/nginx", upper-case repositories. Errors:
+  // kPolicyInvalid.
   [[nodiscard]] static Result<ImageGlob> Parse(std::string_view pattern);
   [[nodiscard]] bool Matches(const image::Reference& reference) const;
   [[nodiscard]] const std::string& pattern() const { return glob_.pattern(); }
@@ -43,8 +52,8 @@ class ImageGlob {
 
 using Labels = std::map<std::string, std::string>;
 
-// metav1.LabelSelector: matchLabels and matchExpressions (In, NotIn, Exists, DoesNotExist), all of which must hold. An empty selector
-// matches everything.
+// metav1.LabelSelector: matchLabels and matchExpressions (In, NotIn, Exists, DoesNotExist), all of which must hold. An
+// empty selector matches everything.
 class LabelSelector {
  public:
   enum class Operator : std::uint8_t { kIn, kNotIn, kExists, kDoesNotExist };
@@ -57,8 +66,9 @@ class LabelSelector {
   explicit LabelSelector(std::vector<Requirement> requirements) : requirements_(std::move(requirements)) {}
 
   [[nodiscard]] bool empty() const { return requirements_.empty(); }
-  // `labels`: nothing when they are not known here. `known`: labels that hold whatever the others are (kubernetes.io/metadata.name of a namespace);
-  // a requirement on such a key can always be evaluated. Errors: kLabelsUnknown.
+  // `labels`: nothing when they are not known here. `known`: labels that hold whatever the others are
+  // (kubernetes.io/metadata.name of a namespace); a requirement on such a key can always be evaluated. Errors:
+  // kLabelsUnknown.
   [[nodiscard]] Result<bool> Matches(const std::optional<Labels>& labels, const Labels& known = {}) const;
 
  private:

@@ -1,4 +1,5 @@
-// cosign's legacy signatures with a public key (cosign specs/SIGNATURE_SPEC.md): bytes and a key in, a verified claim or a reason out. No network.
+// cosign's legacy signatures with a public key (cosign specs/SIGNATURE_SPEC.md): bytes and a key in, a verified claim
+// or a reason out. No network.
 #pragma once
 
 #include <string>
@@ -19,11 +20,12 @@ inline constexpr std::string_view kSignatureAnnotation = "dev.cosignproject.cosi
 
 // One layer of a signature manifest that holds a simple-signing payload, before anything of it is trusted.
 struct UntrustedSignature {
-  image::Descriptor layer;    // the payload's digest and size
-  std::string signature;      // base64, from the layer's annotation
+  image::Descriptor layer;  // the payload's digest and size
+  std::string signature;    // base64, from the layer's annotation
 };
-// The layers of media type kSimpleSigningMediaType that carry a non-empty signature annotation, in order. Others are passed over: they are
-// no signatures. At most limits::kSignaturesPerImage are returned; `truncated` says that there were more.
+// The layers of media type kSimpleSigningMediaType that carry a non-empty signature annotation, in order. Others are
+// passed over: they are no signatures. At most limits::kSignaturesPerImage are returned; `truncated` says that there
+// were more.
 struct SignatureList {
   std::vector<UntrustedSignature> signatures;
   bool truncated = false;
@@ -39,12 +41,14 @@ struct Verifier {
 
 class SimpleSigning {
  public:
-  // Steps: base64 → signature over the exact payload bytes → only then parse the payload → critical.type → digest equals `image`.
-  // (The payload's bytes were already checked against the layer's digest by the registry client.)
+  // Steps: base64 → signature over the exact payload bytes → only then parse the payload → critical.type → digest
+  // equals `image`. (The payload's bytes were already checked against the layer's digest by the registry client.)
   // critical.type must be "cosign container image signature". `critical` members other than identity, image, type are
   // refused; `optional` may be null, absent or an object.
-  // Errors: kSignatureMalformed, kSignatureInvalid, kPayloadMalformed, kPayloadTypeMismatch, kPayloadDigestMismatch.
-  [[nodiscard]] static Result<claims::VerifiedImageSignature> Verify(std::string_view payload, std::string_view signature_base64,
+  // Errors: kSignatureMalformed, kSignatureInvalid, kPayloadMalformed, kPayloadTypeMismatch, kPayloadDigestMismatch,
+  // and kLimitExceeded for a payload beyond limits::kSignaturePayloadBytes.
+  [[nodiscard]] static Result<claims::VerifiedImageSignature> Verify(std::string_view payload,
+                                                                     std::string_view signature_base64,
                                                                      const Digest& image, const Verifier& verifier);
 };
 
