@@ -50,6 +50,14 @@ inline constexpr std::size_t kCachedTokens = 1024;    // bearer tokens per regis
 inline constexpr std::size_t kRegistryAttempts = 4;   // of one request, when told to come again later
 inline constexpr std::size_t kDockerConfigBytes = 1 * kMiB;
 
+// --- our own listeners
+inline constexpr std::size_t kRequestLineBytes = 8 * kKiB;     // cpp-httplib answers 414 beyond; our paths have 30 bytes
+inline constexpr std::size_t kChunkExtensionBytes = 1 * kKiB;  // of a whole body; nobody sends any
+inline constexpr std::size_t kServerConnections = 4096;        // open at once; an idle one costs about 30 KiB
+inline constexpr std::size_t kServerBufferedBytes = 512 * kMiB;  // of requests that are still arriving, beyond 64 KiB each
+inline constexpr std::size_t kServerSmallRequestBytes = 64 * kKiB;  // an ordinary AdmissionReview has 5 to 30 KiB
+inline constexpr std::size_t kTlsFileBytes = 1 * kMiB;         // a CA bundle of an operating system has 250 KiB
+
 // --- keys and certificates
 inline constexpr std::size_t kCertificateBytes = 64 * kKiB;
 inline constexpr std::size_t kChainCertificates = 10;     // real chains have two to five
