@@ -1,6 +1,8 @@
-// One HTTP exchange, as everything in common/ sees it. HttpsTransport (net/https_transport.h) is the real one; tests have fakes.
+// One HTTP exchange, as everything in common/ sees it. HttpsTransport (net/https_transport.h) is the real one; tests
+// have fakes.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -21,7 +23,8 @@ struct Url {
 
   // Errors: kNetworkUnavailable is never given here; a bad URL has the `reason` that the caller passes.
   [[nodiscard]] static Result<Url> Parse(std::string_view text, Reason reason);
-  // Resolves a Location or Link target against this URL (RFC 3986 section 5, absolute and path-absolute forms, query-only).
+  // Resolves a Location or Link target against this URL (RFC 3986 section 5, absolute and path-absolute forms,
+  // query-only).
   [[nodiscard]] Result<Url> Resolve(std::string_view reference, Reason reason) const;
   [[nodiscard]] std::string Origin() const;     // "https://host:port": what credentials are bound to
   [[nodiscard]] std::string Authority() const;  // "host" or "host:port" when not the default port; IPv6 in brackets
@@ -36,10 +39,10 @@ using Headers = std::vector<std::pair<std::string, std::string>>;
 
 struct HttpRequest {
   std::string method = "GET";
-  Url url;
-  Headers headers;
-  std::string body;
-  std::string content_type;
+  Url url = {};
+  Headers headers = {};
+  std::string body = {};
+  std::string content_type = {};
   std::size_t max_response_bytes;  // a longer body is kLimitExceeded, cut off while it arrives
 };
 
@@ -52,10 +55,9 @@ struct HttpResponse {
   [[nodiscard]] std::optional<std::string_view> Header(std::string_view name) const;
 };
 
-// Sends one request and reads one response: no redirects, no retries, no authentication, no content decoding (a response with a
-// Content-Encoding other than identity is kContentUnsupported). Any status is a success here.
-// Errors: kNetworkUnavailable (connect, TLS, broken off), kDeadlineExceeded, kLimitExceeded, kContentUnsupported.
-// Thread-safe.
+// Sends one request and reads one response: no redirects, no retries, no authentication, no content decoding (a
+// response with a Content-Encoding other than identity is kContentUnsupported). Any status is a success here. Errors:
+// kNetworkUnavailable (connect, TLS, broken off), kDeadlineExceeded, kLimitExceeded, kContentUnsupported. Thread-safe.
 class HttpTransport {
  public:
   virtual ~HttpTransport() = default;
@@ -67,10 +69,13 @@ struct RedirectPolicy {
   bool allow_http;  // whether an https request may be redirected to plain http: never with credentials
 };
 
-// Send, following 301, 302, 303, 307 and 308 for GET and HEAD. Headers named Authorization, Cookie and Proxy-Authorization are
-// dropped when the origin changes (scheme, host or port), and stay dropped. `may_visit` is asked for every hop's URL before it is
-// sent. Errors: as Send, and kRegistryProtocol for too many hops or a bad Location.
-[[nodiscard]] Result<HttpResponse> SendFollowing(HttpTransport& transport, HttpRequest request, const RedirectPolicy& policy,
-                                                 const std::function<Status(const Url&)>& may_visit, const Deadline& deadline);
+// Send, following 301, 302, 303, 307 and 308 for GET and HEAD. Headers named Authorization, Cookie and
+// Proxy-Authorization are dropped when the origin changes (scheme, host or port), and stay dropped. `may_visit` is
+// asked for every hop's URL before it is sent. Errors: as Send, and kRegistryProtocol for too many hops or a bad
+// Location.
+[[nodiscard]] Result<HttpResponse> SendFollowing(HttpTransport& transport, HttpRequest request,
+                                                 const RedirectPolicy& policy,
+                                                 const std::function<Status(const Url&)>& may_visit,
+                                                 const Deadline& deadline);
 
 }  // namespace gatehouse::net

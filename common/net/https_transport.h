@@ -1,6 +1,7 @@
 // HttpTransport over cpp-httplib: TLS 1.2+, kept-alive connections, deadlines, proxy settings.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -11,32 +12,39 @@
 namespace gatehouse::net {
 
 struct TlsClientOptions {
-  std::string ca_pem;           // roots to trust; empty: the system's
-  std::string certificate_pem;  // client certificate chain and key, both or neither
-  std::string key_pem;
+  std::string ca_pem = {};           // roots to trust; empty: the system's
+  std::string certificate_pem = {};  // client certificate chain and key, both or neither
+  std::string key_pem = {};
 };
 
 // HTTPS_PROXY, HTTP_PROXY and NO_PROXY in the usual form; the program reads the environment, not this room.
 struct ProxySettings {
-  std::string https_proxy;  // "http://[user:password@]host:port"; empty: direct
-  std::string http_proxy;
-  std::string no_proxy;     // comma-separated: host, .suffix, host:port, IP, CIDR, or "*"
-  [[nodiscard]] Status Validate() const;                   // kConfigInvalid
-  [[nodiscard]] bool Bypasses(const Url& url) const;       // whether no_proxy names the URL's host (loopback always does)
+  std::string https_proxy = {};  // "http://[user:password@]host:port"; empty: direct
+  std::string http_proxy = {};
+  std::string no_proxy = {};                          // comma-separated: host, .suffix, host:port, IP, CIDR, or "*"
+  [[nodiscard]] Status Validate() const;              // kConfigInvalid
+  [[nodiscard]] bool Bypasses(const Url& url) const;  // whether no_proxy names the URL's host (loopback always does)
 };
 
 struct TransportOptions {
-  TlsClientOptions tls;                                    // for every host without an entry in tls_by_host
-  std::map<std::string, TlsClientOptions> tls_by_host;     // key: Url::Authority()
-  ProxySettings proxy;
+  TlsClientOptions tls = {};                                 // for every host without an entry in tls_by_host
+  std::map<std::string, TlsClientOptions> tls_by_host = {};  // key: Url::Authority()
+  ProxySettings proxy = {};
   std::size_t idle_connections_per_origin = 4;
-  // Refuse addresses in loopback, link-local (169.254/16, fe80::/10) and unspecified ranges, also IPv4-mapped, checked after
-  // name resolution on the very address that is connected to (so DNS rebinding gains nothing), except for these authorities.
+  // Refuse addresses in loopback, link-local (169.254/16, fe80::/10) and unspecified ranges, also IPv4-mapped, checked
+  // after name resolution on the very address that is connected to (so DNS rebinding gains nothing), except for these
+  // authorities.
   bool deny_local_addresses = false;
-  std::vector<std::string> local_address_exceptions;       // Url::Authority()
+  std::vector<std::string> local_address_exceptions = {};  // Url::Authority()
+  // Host name to numeric addresses in order of preference, asked once per new connection; empty: the system's resolver.
+  std::function<Result<std::vector<std::string>>(const std::string& host)> resolve = {};
 };
 
-// Errors: kConfigInvalid, kCertificateMalformed, kKeyMalformed.
+// The transport's errors, beside those of HttpTransport::Send: kAddressRefused, and kInternal for a request header that
+// would break the message. One exchange has limits::kRequestTimeout at most; when that passes before the caller's
+// deadline, the error is kNetworkUnavailable. HTTP/1.1 only. Through a proxy the name is the proxy's to resolve, so
+// that deny_local_addresses can judge literal addresses only. Errors: kConfigInvalid, kCertificateMalformed,
+// kKeyMalformed.
 [[nodiscard]] Result<std::unique_ptr<HttpTransport>> MakeHttpsTransport(TransportOptions options);
 
 }  // namespace gatehouse::net

@@ -1,0 +1,207 @@
+#include "common/net/https_transport.h"
+
+#include <algorithm>
+#include <list>
+#include <mutex>
+
+#include "common/base/limits.h"
+#include "common/net/address.h"
+#include "common/net/channel.h"
+#include "common/net/exchange.h"
+#include "common/net/http_head.h"
+#include "common/net/proxy.h"
+#include "common/net/resolver.h"
+#include "common/net/tls.h"
+
+namespace gatehouse::net {
+namespace {
+
+// RFC 9110 section 9.2.2.
+bool IsIdempotent(std::string_view method) {
+  return method == "GET" || method == "HEAD" || method == "PUT" || method == "DELETE" || method == "OPTIONS";
+}
+
+std::string NameOf(const std::string& host, int port) {
+  return (host.find(':') == std::string::npos ? host : "[" + host + "]") + ":" + std::to_string(port);
+}
+
+// Connections that wait for their next request, each held by one exchange at a time.
+class IdlePool {
+ public:
+  explicit IdlePool(std::size_t per_origin) : per_origin_(per_origin) {}
+
+  // The one used last, if it still stands.
+  std::unique_ptr<Channel> Take(const std::string& origin) {
+    while (true) {
+      std::unique_ptr<Channel> channel;
+      {
+        std::scoped_lock lock(mutex_);
+        auto found = std::find_if(idle_.begin(), idle_.end(), [&](const Idle& idle) { return idle.origin == origin; });
+        if (found == idle_.end()) return nullptr;
+        channel = std::move(found->channel);
+        idle_.erase(found);
+      }
+      if (channel->IsQuiet()) return channel;
+    }
+  }
+
+  void Put(const std::string& origin, std::unique_ptr<Channel> channel) {
+    std::list<Idle> dropped;  // closed after the lock is released
+    std::scoped_lock lock(mutex_);
+    idle_.push_front({origin, std::move(channel)});
+    std::size_t of_origin = 0;
+    std::size_t all = 0;
+    for (auto idle = idle_.begin(); idle != idle_.end();) {
+      auto next = std::next(idle);
+      bool surplus = (idle->origin == origin && ++of_origin > per_origin_) || ++all > limits::kIdleConnections;
+      if (surplus) dropped.splice(dropped.end(), idle_, idle);
+      idle = next;
+    }
+  }
+
+ private:
+  struct Idle {
+    std::string origin;
+    std::unique_ptr<Channel> channel;
+  };
+  const std::size_t per_origin_;
+  std::mutex mutex_;
+  std::list<Idle> idle_;  // most recently used first
+};
+
+// RFC 9110 section 9.3.6. Reads byte by byte, so that nothing of the tunnel is taken with the proxy's answer.
+Status OpenTunnel(Channel& channel, const Url& url, const Proxy& proxy, const Deadline& deadline) {
+  std::string target = NameOf(url.host, url.port);
+  std::string request = "CONNECT " + target + " HTTP/1.1\r\nHost: " + target + "\r\n";
+  if (!proxy.authorization.empty()) request += "Proxy-Authorization: " + proxy.authorization + "\r\n";
+  RETURN_IF_ERROR(channel.Write(request + "\r\n", deadline));
+  std::string head;
+  while (!head.ends_with("\r\n\r\n")) {
+    char byte = 0;
+    ASSIGN_OR_RETURN(std::size_t count, channel.Read(&byte, 1, deadline));
+    if (count == 0) return Error{Reason::kNetworkUnavailable, channel.name(), "the proxy closed the connection"};
+    head += byte;
+    if (head.size() > limits::kHttpHeaderLineBytes) {
+      return Error{Reason::kLimitExceeded, channel.name(), "the proxy's answer to CONNECT is too long"};
+    }
+  }
+  ASSIGN_OR_RETURN(ResponseHead answer, ParseResponseHead(head, channel.name()));
+  if (answer.status > 299) {
+    return Error{Reason::kNetworkUnavailable, channel.name(),
+                 "the proxy refused to connect to " + target + " with status " + std::to_string(answer.status)};
+  }
+  return Ok();
+}
+
+class HttpsTransport final : public HttpTransport {
+ public:
+  explicit HttpsTransport(TransportOptions options)
+      : options_(std::move(options)), idle_(options_.idle_connections_per_origin) {}
+
+  Status Prepare() {
+    RETURN_IF_ERROR(options_.proxy.Validate());
+    ASSIGN_OR_RETURN(tls_, TlsContext::Make(options_.tls));
+    for (const auto& [authority, options] : options_.tls_by_host) {
+      auto context = TlsContext::Make(options);
+      if (!context.ok()) return context.error().In(authority);
+      tls_by_host_[authority] = std::move(context).value();
+    }
+    return Ok();
+  }
+
+  Result<HttpResponse> Send(const HttpRequest& request, const Deadline& caller_deadline) override {
+    // Which of the two limits comes first decides what its passing is called.
+    bool own_limit = caller_deadline.Remaining() > limits::kRequestTimeout;
+    auto response = SendOnce(request, caller_deadline.Sooner(limits::kRequestTimeout));
+    if (response.ok() || !own_limit || response.error().reason != Reason::kDeadlineExceeded) return response;
+    return Error{Reason::kNetworkUnavailable, response.error().where,
+                 response.error().detail + " (" + std::to_string(limits::kRequestTimeout.count()) + " s)"};
+  }
+
+ private:
+  Result<HttpResponse> SendOnce(const HttpRequest& request, const Deadline& deadline) {
+    const std::string origin = request.url.Origin();
+    ASSIGN_OR_RETURN(auto proxy, ProxyFor(options_.proxy, request.url));
+    bool forward = proxy.has_value() && request.url.scheme == "http";
+    std::string target = forward ? request.url.ToString() : request.url.target;
+    Headers extra;
+    if (forward && !proxy->authorization.empty()) extra.emplace_back("Proxy-Authorization", proxy->authorization);
+
+    std::unique_ptr<Channel> channel = idle_.Take(origin);
+    bool reused = channel != nullptr;
+    while (true) {
+      if (channel == nullptr) {
+        ASSIGN_OR_RETURN(channel, Connect(request.url, proxy, deadline));
+      }
+      ExchangeOutcome outcome;
+      auto response = RunExchange(*channel, request, target, extra, deadline, outcome);
+      if (response.ok()) {
+        if (outcome.reusable) idle_.Put(origin, std::move(channel));
+        return response;
+      }
+      // RFC 9112 section 9.3.1: a server may close an idle connection at any time, also while the request is under way,
+      // and a client may repeat an idempotent request then. Once, on a new connection.
+      bool stale = reused && !outcome.answered && response.error().reason == Reason::kNetworkUnavailable;
+      if (!stale || !IsIdempotent(request.method)) return response;
+      reused = false;
+      channel = nullptr;
+    }
+  }
+
+  Result<std::unique_ptr<Channel>> Connect(const Url& url, const std::optional<Proxy>& proxy,
+                                           const Deadline& deadline) {
+    const std::string name = NameOf(url.host, url.port);
+    bool checked = options_.deny_local_addresses &&
+                   std::find(options_.local_address_exceptions.begin(), options_.local_address_exceptions.end(),
+                             url.Authority()) == options_.local_address_exceptions.end();
+    // Behind a proxy only a literal address can be judged here; a name is the proxy's to resolve.
+    if (auto literal = IpAddress::Parse(url.host); checked && literal.has_value() && literal->IsLocal()) {
+      return Error{Reason::kAddressRefused, name, "the address is a loopback or link-local one"};
+    }
+    const std::string& host = proxy.has_value() ? proxy->host : url.host;
+    ASSIGN_OR_RETURN(std::vector<IpAddress> addresses, Resolve(host, deadline));
+    if (checked && !proxy.has_value()) {
+      auto refused = std::erase_if(addresses, [](const IpAddress& address) { return address.IsLocal(); });
+      if (refused > 0 && addresses.empty()) {
+        return Error{Reason::kAddressRefused, name, "the name resolves to a loopback or link-local address"};
+      }
+    }
+    int port = proxy.has_value() ? proxy->port : url.port;
+    const std::string via = proxy.has_value() ? name + " by proxy " + NameOf(host, port) : name;
+    ASSIGN_OR_RETURN(auto channel, Channel::Dial(addresses, port, via, deadline));
+    if (url.scheme == "http") return channel;
+    if (proxy.has_value()) RETURN_IF_ERROR(OpenTunnel(*channel, url, *proxy, deadline));
+    auto own = tls_by_host_.find(url.Authority());
+    RETURN_IF_ERROR(channel->StartTls(own == tls_by_host_.end() ? *tls_ : *own->second, url.host, deadline));
+    return channel;
+  }
+
+  Result<std::vector<IpAddress>> Resolve(const std::string& host, const Deadline& deadline) const {
+    if (auto literal = IpAddress::Parse(host); literal.has_value()) return std::vector<IpAddress>{*literal};
+    if (!options_.resolve) return resolver_.Resolve(host, deadline);
+    ASSIGN_OR_RETURN(std::vector<std::string> texts, options_.resolve(host));
+    std::vector<IpAddress> addresses;
+    for (const std::string& text : texts) {
+      auto address = IpAddress::Parse(text);
+      if (!address.has_value()) return Error{Reason::kInternal, host, "the resolver gave something that is no address"};
+      addresses.push_back(*address);
+    }
+    return addresses;
+  }
+
+  const TransportOptions options_;
+  std::unique_ptr<TlsContext> tls_;
+  std::map<std::string, std::unique_ptr<TlsContext>> tls_by_host_;
+  SystemResolver resolver_;
+  IdlePool idle_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<HttpTransport>> MakeHttpsTransport(TransportOptions options) {
+  auto transport = std::make_unique<HttpsTransport>(std::move(options));
+  RETURN_IF_ERROR(transport->Prepare());
+  return std::unique_ptr<HttpTransport>(std::move(transport));
+}
+
+}  // namespace gatehouse::net
