@@ -1,4 +1,5 @@
-// OCI and Docker manifests and indexes (image-spec manifest.md, image-index.md), from bytes that already hash to their digest.
+// OCI and Docker manifests and indexes (image-spec manifest.md, image-index.md), from bytes that already hash to their
+// digest.
 #pragma once
 
 #include <map>
@@ -41,8 +42,10 @@ struct Index {
   std::map<std::string, std::string> annotations;
 };
 
-// `content_type` is what the registry said. Refused: a media type field that differs from it, both `layers` and `manifests`
-// (CVE-2021-41190), schema version other than 2, too many layers. Errors: kManifestMalformed, kContentUnsupported, kLimitExceeded.
-[[nodiscard]] Result<std::variant<Manifest, Index>> ParseManifest(std::string_view bytes, std::string_view content_type);
+// `content_type` is what the registry said. Refused: a media type field that differs from it, both `layers` and
+// `manifests` (CVE-2021-41190), schema version other than 2, too many layers. Errors: kManifestMalformed,
+// kContentUnsupported, kLimitExceeded.
+[[nodiscard]] Result<std::variant<Manifest, Index>> ParseManifest(std::string_view bytes,
+                                                                  std::string_view content_type);
 
 }  // namespace gatehouse::image

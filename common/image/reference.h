@@ -9,15 +9,18 @@
 
 namespace gatehouse::image {
 
-// What a pod's image field says, normalised: "nginx" is docker.io/library/nginx:latest. "index.docker.io/x" is docker.io/x.
-// The domain is compared lower-case.
+// Whether `text` is a tag: /[\w][\w.-]{0,127}/ in ASCII.
+[[nodiscard]] bool IsTag(std::string_view text);
+
+// What a pod's image field says, normalised: "nginx" is docker.io/library/nginx:latest. "index.docker.io/x" is
+// docker.io/x. The domain is compared lower-case.
 class Reference {
  public:
   // Errors: kImageReferenceMalformed (upper-case repository, 64 hex digits alone, unsupported digest, too long, ...).
   [[nodiscard]] static Result<Reference> Parse(std::string_view text);
 
-  [[nodiscard]] const std::string& domain() const { return domain_; }   // "docker.io", "localhost:5000", "[::1]:5000"
-  [[nodiscard]] const std::string& path() const { return path_; }       // "library/nginx"
+  [[nodiscard]] const std::string& domain() const { return domain_; }  // "docker.io", "localhost:5000", "[::1]:5000"
+  [[nodiscard]] const std::string& path() const { return path_; }      // "library/nginx"
   // The tag as written, or "latest" when neither tag nor digest was written.
   [[nodiscard]] const std::optional<std::string>& tag() const { return tag_; }
   [[nodiscard]] const std::optional<Digest>& digest() const { return digest_; }
