@@ -1,0 +1,173 @@
+#include "common/verify/tpm/quote.h"
+
+#include "common/base/limits.h"
+#include "common/crypto/hash.h"
+
+namespace gatehouse::verify::tpm {
+namespace {
+
+using evidence::tpm::Attest;
+using evidence::tpm::PcrSelection;
+using evidence::tpm::PcrSelections;
+using evidence::tpm::PcrValues;
+using evidence::tpm::QuoteInfo;
+using evidence::tpm::Signature;
+
+constexpr std::uint32_t kAllPcrs = (1U << limits::kPcrCount) - 1;
+// Any process resets these two (PC Client Platform TPM Profile, "PCR Attributes": Debug and Application Support), so
+// they prove nothing.
+constexpr std::uint32_t kResettablePcrs = 1U << 16 | 1U << 23;
+
+Error Refuse(Reason reason, std::string detail) {
+  return {reason, "quote", std::move(detail)};
+}
+
+std::string PcrName(HashAlgorithm bank, unsigned pcr) {
+  return "pcr " + std::to_string(pcr) + " (" + std::string(Name(bank)) + ")";
+}
+
+Status CheckExpectedSelection(const PcrSelections& expected) {
+  const auto refuse = [](std::string detail) {
+    return Refuse(Reason::kPcrSelectionMismatch, "the expectation " + std::move(detail));
+  };
+  if (expected.empty()) return refuse("asks for no bank");
+  std::map<HashAlgorithm, std::uint32_t> banks;
+  for (const PcrSelection& selection : expected) {
+    if (!banks.emplace(selection.bank, selection.pcrs).second) return refuse("names a bank twice");
+    if (selection.pcrs == 0 || (selection.pcrs & ~kAllPcrs) != 0)
+      return refuse("asks for no PCR of a bank, or for one that does not exist");
+    if ((selection.pcrs & kResettablePcrs) != 0) return refuse("asks for PCR 16 or 23, which any process can reset");
+  }
+  return Ok();
+}
+
+// The bytes that the key's own scheme verifies. What the message says about its algorithm must agree, and decides
+// nothing.
+Status CheckSignature(BytesView attest, BytesView bytes, const AttestationKey& ak) {
+  ASSIGN_OR_RETURN(Signature signature, evidence::tpm::ParseSignature(bytes));
+  if (signature.scheme != ak.scheme() || signature.hash != ak.hash()) {
+    return Refuse(Reason::kSignatureInvalid, "the signature names another scheme or hash than the attestation key has");
+  }
+  crypto::Scheme scheme = crypto::Scheme::kRsaPkcs1v15;
+  Bytes encoded;
+  switch (ak.scheme()) {
+    case Signature::Scheme::kRsaSsa:
+      encoded = std::move(signature.rsa);
+      break;
+    case Signature::Scheme::kRsaPss:
+      scheme = crypto::Scheme::kRsaPss;
+      encoded = std::move(signature.rsa);
+      break;
+    case Signature::Scheme::kEcdsa: {
+      scheme = crypto::Scheme::kEcdsaDer;
+      ASSIGN_OR_RETURN(encoded, crypto::EcdsaDer(signature.r, signature.s, (ak.key().bits() + 7) / 8));
+      break;
+    }
+  }
+  if (!ak.key().Verify(scheme, ak.hash(), attest, encoded)) {
+    return Refuse(Reason::kSignatureInvalid, "the attestation key did not sign this");
+  }
+  return Ok();
+}
+
+// A TPM takes a selection that names one bank several times, and signs the values in that order: 24 values that hash to
+// the digest prove nothing about which PCRs they are. So each bank is there once, with the bitmap that was asked for.
+Status CheckSelection(const PcrSelections& signed_selection, const PcrSelections& expected) {
+  std::map<HashAlgorithm, std::uint32_t> banks;
+  for (const PcrSelection& selection : signed_selection) {
+    if (!banks.emplace(selection.bank, selection.pcrs).second) {
+      return Refuse(Reason::kPcrSelectionMismatch, "bank " + std::string(Name(selection.bank)) + " is signed twice");
+    }
+  }
+  if (banks.size() != expected.size()) {
+    return Refuse(Reason::kPcrSelectionMismatch, "another number of banks is signed than was asked for");
+  }
+  for (const PcrSelection& selection : expected) {
+    auto found = banks.find(selection.bank);
+    if (found == banks.end() || found->second != selection.pcrs) {
+      return Refuse(Reason::kPcrSelectionMismatch,
+                    "bank " + std::string(Name(selection.bank)) + " is not signed as it was asked for");
+    }
+  }
+  return Ok();
+}
+
+// Part 3 section 18.4 (TPM2_Quote): the digest is over the values of the PCRs one after the other, bank after bank as
+// they were signed, the lowest PCR first, with the hash of the signing scheme.
+Status CheckValues(const QuoteInfo& quote, const PcrValues& values, HashAlgorithm hash) {
+  crypto::Hasher hasher(hash);
+  std::size_t used = 0;
+  for (const PcrSelection& selection : quote.selections) {
+    auto bank = values.find(selection.bank);
+    for (unsigned pcr = 0; pcr < limits::kPcrCount; ++pcr) {
+      if ((selection.pcrs >> pcr & 1U) == 0) continue;
+      if (bank == values.end() || !bank->second.contains(pcr)) {
+        return Refuse(Reason::kPcrMissing, "no value was sent for " + PcrName(selection.bank, pcr));
+      }
+      const Bytes& value = bank->second.at(pcr);
+      // Without this, bytes could be moved from one PCR to its neighbour under the same digest.
+      if (value.size() != DigestSize(selection.bank)) {
+        return Refuse(Reason::kEvidenceMalformed,
+                      PcrName(selection.bank, pcr) + " has " + std::to_string(value.size()) + " bytes");
+      }
+      hasher.Update(value);
+      ++used;
+    }
+  }
+  std::size_t sent = 0;
+  for (const auto& [bank, pcrs] : values) {
+    if (pcrs.empty()) return Refuse(Reason::kPcrSelectionMismatch, "a bank without values was sent");
+    sent += pcrs.size();
+  }
+  if (sent != used) return Refuse(Reason::kPcrSelectionMismatch, "values were sent that the TPM did not sign");
+  if (std::move(hasher).Finish() != quote.pcr_digest) {
+    return Refuse(Reason::kPcrDigestMismatch, "the values sent do not hash to the signed digest");
+  }
+  return Ok();
+}
+
+// TPMS_CLOCK_INFO (Part 2 section 10.11.1): safe is "no value of Clock greater than the current value of Clock has been
+// previously reported by the TPM". So the clock of a TPM that is not rewound only grows, across restarts as well.
+Status CheckClock(const evidence::tpm::ClockInfo& clock, const std::optional<claims::TpmClock>& last) {
+  const auto refuse = [](std::string detail) { return Refuse(Reason::kClockRewound, std::move(detail)); };
+  if (!clock.safe)
+    return refuse("the clock is not safe: the TPM was not shut down in order; it becomes safe within about 70 minutes");
+  if (!last) return Ok();
+  if (clock.reset_count < last->reset_count) return refuse("resetCount decreased");
+  if (clock.reset_count == last->reset_count && clock.restart_count < last->restart_count)
+    return refuse("restartCount decreased");
+  if (clock.clock_ms <= last->clock_ms) return refuse("the clock did not advance since the last quote");
+  return Ok();
+}
+
+}  // namespace
+
+Result<claims::VerifiedTpmClaims> QuoteVerifier::Verify(const QuoteEvidence& evidence,
+                                                        const QuoteExpectation& expectation) {
+  ASSIGN_OR_RETURN(AttestationKey ak, AttestationKey::Make(expectation.ak));
+  return Verify(evidence,
+                PreparedQuoteExpectation{ak, expectation.nonce, expectation.selection, expectation.last_clock});
+}
+
+Result<claims::VerifiedTpmClaims> QuoteVerifier::Verify(const QuoteEvidence& evidence,
+                                                        const PreparedQuoteExpectation& expectation) {
+  RETURN_IF_ERROR(CheckExpectedSelection(expectation.selection));
+  RETURN_IF_ERROR(CheckSignature(evidence.attest, evidence.signature, expectation.ak));
+  ASSIGN_OR_RETURN(Attest attest, evidence::tpm::ParseAttest(evidence.attest));
+  if (!attest.quote) return Refuse(Reason::kQuoteTypeMismatch, "the TPM signed something else than a quote");
+  if (expectation.nonce.empty() || !ConstantTimeEqual(attest.extra_data, expectation.nonce)) {
+    return Refuse(Reason::kNonceMismatch, "the quote answers another challenge");
+  }
+  RETURN_IF_ERROR(CheckSelection(attest.quote->selections, expectation.selection));
+  RETURN_IF_ERROR(CheckValues(*attest.quote, evidence.pcrs, expectation.ak.hash()));
+  RETURN_IF_ERROR(CheckClock(attest.clock, expectation.last_clock));
+
+  claims::VerifiedTpmClaims claims;
+  claims.pcrs_ = evidence.pcrs;  // exactly the signed ones: CheckValues
+  claims.clock_ = {attest.clock.clock_ms, attest.clock.reset_count, attest.clock.restart_count, attest.clock.safe};
+  claims.firmware_version_ = attest.firmware_version;
+  claims.ak_name_ = expectation.ak.name();
+  return claims;
+}
+
+}  // namespace gatehouse::verify::tpm

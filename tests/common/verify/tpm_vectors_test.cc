@@ -1,0 +1,278 @@
+// Quotes, keys and certificates that TPMs made. What is in tests/testdata always runs; the larger collection beside the
+// checkout runs where it is present.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "common/base/encoding.h"
+#include "common/codec/pem.h"
+#include "common/crypto/hash.h"
+#include "common/verify/tpm/quote.h"
+#include "tests/fakes/tpm_marshal.h"
+#include "tests/fakes/tpm_vectors.h"
+
+namespace gatehouse::verify::tpm {
+namespace {
+
+using evidence::tpm::Attest;
+using evidence::tpm::PcrSelections;
+using evidence::tpm::PcrValues;
+using evidence::tpm::PublicArea;
+using evidence::tpm::Signature;
+using std::filesystem::path;
+
+Bytes Read(const path& file) {
+  auto bytes = fakes::ReadFileBytes(file);
+  EXPECT_TRUE(bytes.has_value()) << file;
+  return bytes.value_or(Bytes{});
+}
+
+PublicArea ReadKey(const path& file) {
+  auto area = evidence::tpm::ParsePublic2B(Read(file));
+  EXPECT_TRUE(area.ok()) << file << ": " << area.error().ToString();
+  return std::move(area).value();
+}
+
+struct RealQuote {
+  Bytes attest, signature, nonce;
+  PcrValues pcrs;
+  Attest parsed;
+
+  [[nodiscard]] PcrSelections Selection() const { return parsed.quote->selections; }
+};
+
+RealQuote ReadQuote(const path& folder, const std::string& stem) {
+  RealQuote quote;
+  quote.attest = Read(folder / (stem + ".msg"));
+  quote.signature = Read(folder / (stem + ".sig"));
+  auto pcrs = fakes::ParseTpm2ToolsPcrs(Read(folder / (stem + ".pcrs")));
+  EXPECT_TRUE(pcrs.ok()) << pcrs.error().ToString();
+  quote.pcrs = std::move(pcrs).value();
+  quote.parsed = evidence::tpm::ParseAttest(quote.attest).value();
+  quote.nonce = quote.parsed.extra_data;
+  return quote;
+}
+
+// Most of these quotes are over all 24 PCRs, which is more than the verifier ever asks for: PCR 16 and 23 are in them.
+bool SelectsResettable(const PcrSelections& selections) {
+  for (const auto& selection : selections) {
+    if ((selection.pcrs & (1U << 16 | 1U << 23)) != 0) return true;
+  }
+  return false;
+}
+
+// Each check of the verifier but the expectation's own, for a quote over all PCRs; the verifier must refuse to ask for
+// it.
+void ExpectGoodButForTheSelection(const RealQuote& quote, const PublicArea& ak, const std::string& trace) {
+  SCOPED_TRACE(trace);
+  auto key = AttestationKey::Make(ak);
+  ASSERT_TRUE(key.ok()) << key.error().ToString();
+  const QuoteEvidence evidence{quote.attest, quote.signature, quote.pcrs};
+  if (!SelectsResettable(quote.Selection())) {
+    auto claims =
+        QuoteVerifier::Verify(evidence, PreparedQuoteExpectation{*key, quote.nonce, quote.Selection(), std::nullopt});
+    ASSERT_TRUE(claims.ok()) << claims.error().ToString();
+    EXPECT_EQ(claims->pcrs(), quote.pcrs);
+    return;
+  }
+  auto with_resettable =
+      QuoteVerifier::Verify(evidence, PreparedQuoteExpectation{*key, quote.nonce, quote.Selection(), std::nullopt});
+  ASSERT_FALSE(with_resettable.ok());
+  EXPECT_EQ(with_resettable.error().reason, Reason::kPcrSelectionMismatch);
+  // With the expectation narrowed, the signature and the nonce are found good, and the wider selection that was signed
+  // is refused.
+  PcrSelections narrowed = quote.Selection();
+  for (auto& selection : narrowed) selection.pcrs &= ~(1U << 16 | 1U << 23);
+  auto refused = QuoteVerifier::Verify(evidence, PreparedQuoteExpectation{*key, quote.nonce, narrowed, std::nullopt});
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().reason, Reason::kPcrSelectionMismatch) << refused.error().ToString();
+  Bytes concatenated;
+  for (const auto& [bank, pcrs] : quote.pcrs) {
+    for (const auto& [pcr, value] : pcrs) Append(concatenated, value);
+  }
+  EXPECT_EQ(crypto::Hash(key->hash(), concatenated), quote.parsed.quote->pcr_digest);
+}
+
+TEST(TpmVectors, CommittedQuotes) {
+  const path folder = fakes::TpmTestData() / "a1-baseline";
+  for (const std::string& ak : std::vector<std::string>{"rsassa", "rsapss", "ecdsa", "owner"}) {
+    const RealQuote quote = ReadQuote(folder, "quote-" + ak + "-1");
+    EXPECT_EQ(quote.nonce, Read(folder / ("nonce-" + ak + "-1.bin")));
+    ExpectGoodButForTheSelection(quote, ReadKey(folder / ("ak-" + ak + ".tpm2b_public")), ak);
+  }
+}
+
+// tpm2-tools' "plain" signatures have no scheme and ECDSA is in DER; the TPM's own form is made of it again.
+Bytes AsTpmSignature(const Bytes& plain, const PublicArea& ak) {
+  Signature signature{*ak.scheme, *ak.scheme_hash, plain, {}, {}};
+  if (*ak.scheme == Signature::Scheme::kEcdsa) {
+    ByteReader reader(plain, Reason::kEvidenceMalformed, "DER");
+    const auto take_integer = [&reader] {
+      EXPECT_EQ(reader.TakeU8().value(), 0x02);
+      return ToBytes(reader.Take(reader.TakeU8().value()).value());
+    };
+    EXPECT_TRUE(reader.Take(2).ok());
+    signature.r = take_integer();
+    signature.s = take_integer();
+    // DER's sign byte is not part of the number.
+    for (Bytes* number : {&signature.r, &signature.s}) {
+      if (number->front() == 0) number->erase(number->begin());
+    }
+    signature.rsa.clear();
+  }
+  return fakes::Marshal(signature);
+}
+
+TEST(TpmVectors, CommittedQuoteOfTwoBanksVerifiesInFull) {
+  const path folder = fakes::TpmTestData() / "a1-baseline";
+  const PublicArea ak = ReadKey(folder / "ak-ecdsa.tpm2b_public");
+  RealQuote quote = ReadQuote(folder, "quote-ecdsa-3");
+  const Bytes nonce = Read(folder / "nonce-ecdsa-3.bin");
+  quote.signature = AsTpmSignature(quote.signature, ak);
+  const PcrSelections asked = {{HashAlgorithm::kSha384, 0x000481}, {HashAlgorithm::kSha256, 0x0047FF}};
+  auto claims = QuoteVerifier::Verify({quote.attest, quote.signature, quote.pcrs}, {ak, nonce, asked, std::nullopt});
+  ASSERT_TRUE(claims.ok()) << claims.error().ToString();
+  EXPECT_EQ(claims->clock(), (claims::TpmClock{36680, 2, 0, true}));
+  EXPECT_EQ(claims->ak_name(), Read(folder / "ak-ecdsa.name"));
+  EXPECT_EQ(claims->pcrs().at(HashAlgorithm::kSha384).size(), 3U);
+
+  const claims::TpmClock later = {36681, 2, 0, true};
+  auto rewound = QuoteVerifier::Verify({quote.attest, quote.signature, quote.pcrs}, {ak, nonce, asked, later});
+  ASSERT_FALSE(rewound.ok());
+  EXPECT_EQ(rewound.error().reason, Reason::kClockRewound);
+}
+
+TEST(Adversarial_Q3_RealTpm, CertifyOfARealTpmReplayedAsAQuote) {
+  const path folder = fakes::TpmTestData() / "a1-baseline";
+  const PublicArea ak = ReadKey(folder / "ak-rsassa.tpm2b_public");
+  const Bytes attest = Read(folder / "app-certify.attest");
+  const Bytes signature = Read(folder / "app-certify.sig");
+  const Bytes nonce = evidence::tpm::ParseAttest(attest)->extra_data;
+  auto claims =
+      QuoteVerifier::Verify({attest, signature, {}}, {ak, nonce, {{HashAlgorithm::kSha256, 0xFF}}, std::nullopt});
+  ASSERT_FALSE(claims.ok());
+  EXPECT_EQ(claims.error().reason, Reason::kQuoteTypeMismatch);
+}
+
+TEST(Adversarial_Q9_RealTpm, AfterAnUnorderlyRestart) {
+  const path folder = fakes::TpmTestData() / "host-unsafe-clock";
+  RealQuote quote = ReadQuote(folder, "quote");
+  // Only the PEM of the key is here: the public area is made around its numbers.
+  const Bytes pem = Read(folder / "ak-ecdsa.pem");
+  auto key = crypto::PublicKey::FromPem(AsText(pem));
+  ASSERT_TRUE(key.ok());
+  const Bytes spki = key->Spki();
+  PublicArea ak{};
+  ak.name_algorithm = HashAlgorithm::kSha256;
+  ak.attributes = 0x00050072;
+  ak.scheme = Signature::Scheme::kEcdsa;
+  ak.scheme_hash = HashAlgorithm::kSha256;
+  ak.key = PublicArea::Ecc{evidence::tpm::Curve::kP256, Bytes(spki.end() - 64, spki.end() - 32),
+                           Bytes(spki.end() - 32, spki.end())};
+  ak.bytes = fakes::Marshal(ak);
+  ASSERT_FALSE(SelectsResettable(quote.Selection()));
+  auto claims = QuoteVerifier::Verify({quote.attest, quote.signature, quote.pcrs},
+                                      {ak, quote.nonce, quote.Selection(), std::nullopt});
+  ASSERT_FALSE(claims.ok());
+  EXPECT_EQ(claims.error().reason, Reason::kClockRewound) << claims.error().ToString();
+}
+
+std::vector<crypto::Certificate> ReadCertificates(const path& file) {
+  const Bytes pem = Read(file);
+  auto list = crypto::Certificate::ListFromPem(AsText(pem));
+  EXPECT_TRUE(list.ok()) << file << ": " << list.error().ToString();
+  return std::move(list).value();
+}
+
+constexpr WallTime kAfterManufacture{std::chrono::sys_days{std::chrono::year{2027} / 6 / 1}};
+
+// Critical subjectAltName of a directoryName only, no end of validity, an issuer without extendedKeyUsage, P-384 with
+// PolicyB.
+TEST(TpmVectors, EndorsementCertificatesOfASoftwareTpmsManufacturer) {
+  const path data = fakes::TpmTestData();
+  const auto issuer = ReadCertificates(data / "ca/issuercert.pem");
+  const auto root = ReadCertificates(data / "ca/swtpm-localca-rootca-cert.pem");
+  for (const auto& [key, der] :
+       {std::pair{"ek-rsa.tpm2b_public", "ek-rsa2048.der"}, {"ek-ecc384.tpm2b_public", "ek-ecc384.der"}}) {
+    auto certificate = crypto::Certificate::FromDer(Read(data / "a1-baseline" / der));
+    ASSERT_TRUE(certificate.ok()) << certificate.error().ToString();
+    const PublicArea area = ReadKey(data / "a1-baseline" / key);
+    auto endorsement = VerifyEndorsement(area, *certificate, issuer, root, kAfterManufacture);
+    EXPECT_TRUE(endorsement.ok()) << endorsement.error().ToString();
+    auto untrusted = VerifyEndorsement(area, *certificate, issuer, {}, kAfterManufacture);
+    ASSERT_FALSE(untrusted.ok());
+    EXPECT_EQ(untrusted.error().reason, Reason::kCertificateUntrusted);
+  }
+}
+
+// --- the larger collection
+
+path Collection() {
+  return fakes::VectorsDir() / "own/measured-boot";
+}
+
+TEST(TpmVectors, EveryQuoteOfTheCollection) {
+  if (!std::filesystem::exists(Collection())) GTEST_SKIP() << "no vectors beside the checkout";
+  int quotes = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(Collection())) {
+    for (const std::string& ak : std::vector<std::string>{"rsassa", "rsapss", "ecdsa", "owner", "later"}) {
+      const path key_file = entry.path() / ("ak-" + (ak == "later" ? "rsassa" : ak) + ".tpm2b_public");
+      for (const std::string& stem :
+           std::vector<std::string>{"quote-" + ak + "-1", "quote-" + ak + "-2", "quote-" + ak + "-3", "quote-" + ak}) {
+        if (!std::filesystem::exists(entry.path() / (stem + ".msg"))) continue;
+        const PublicArea key = ReadKey(key_file);
+        RealQuote quote = ReadQuote(entry.path(), stem);
+        if (stem.ends_with("-3")) quote.signature = AsTpmSignature(quote.signature, key);
+        ExpectGoodButForTheSelection(quote, key, entry.path().filename() / stem);
+        ++quotes;
+      }
+    }
+  }
+  EXPECT_GT(quotes, 80);
+}
+
+// The shape of what we make is that of tpm2_makecredential: u32 0xBADCC0DE, u32 1, TPM2B_ID_OBJECT,
+// TPM2B_ENCRYPTED_SECRET.
+TEST(TpmVectors, CredentialsHaveTheShapeOfTpm2Tools) {
+  if (!std::filesystem::exists(Collection())) GTEST_SKIP() << "no vectors beside the checkout";
+  const path folder = Collection() / "a1-baseline";
+  const path data = fakes::TpmTestData();
+  const Bytes secret = Read(folder / "cred-secret.bin");
+  auto certificate = crypto::Certificate::FromDer(Read(data / "a1-baseline/ek-rsa2048.der"));
+  auto endorsement = VerifyEndorsement(ReadKey(data / "a1-baseline/ek-rsa.tpm2b_public"), *certificate,
+                                       ReadCertificates(data / "ca/issuercert.pem"),
+                                       ReadCertificates(data / "ca/swtpm-localca-rootca-cert.pem"), kAfterManufacture);
+  ASSERT_TRUE(endorsement.ok());
+  for (const std::string& ak : std::vector<std::string>{"rsassa", "rsapss", "ecdsa"}) {
+    EXPECT_EQ(Read(folder / ("cred-" + ak + ".recovered")), secret);
+    const Bytes blob = Read(folder / ("cred-" + ak + ".blob"));
+    ByteReader reader(blob, Reason::kEvidenceMalformed, "credential");
+    EXPECT_EQ(reader.TakeU32Be().value(), 0xBADCC0DE);
+    EXPECT_EQ(reader.TakeU32Be().value(), 1U);
+    const BytesView id_object = reader.TakeSized16Be(1024).value();
+    const BytesView encrypted_secret = reader.TakeSized16Be(1024).value();
+    ASSERT_TRUE(reader.ExpectEnd().ok());
+    auto ours = MakeCredential(*endorsement, Read(folder / ("ak-" + ak + ".name")), secret, crypto::SystemRandom());
+    ASSERT_TRUE(ours.ok());
+    EXPECT_EQ(ours->id_object.size(), id_object.size());
+    EXPECT_EQ(ours->encrypted_secret.size(), encrypted_secret.size());
+  }
+}
+
+TEST(TpmVectors, QuoteOfTpm2ToolsWithPcr16InItsSelection) {
+  const path folder = fakes::VectorsDir() / "public/tpm";
+  if (!std::filesystem::exists(folder)) GTEST_SKIP() << "no vectors beside the checkout";
+  const PublicArea ak = ReadKey(folder / "ak.pub");
+  EXPECT_EQ(ComputeName(ak), Read(folder / "ak.name"));
+  RealQuote quote;
+  quote.attest = Read(folder / "quote.out");
+  quote.signature = Read(folder / "quotesig.out");
+  quote.pcrs = fakes::ParseTpm2ToolsPcrs(Read(folder / "quotepcr.out")).value();
+  quote.parsed = evidence::tpm::ParseAttest(quote.attest).value();
+  quote.nonce = quote.parsed.extra_data;
+  EXPECT_EQ(quote.Selection(), (PcrSelections{{HashAlgorithm::kSha256, 1U << 15 | 1U << 16 | 1U << 22}}));
+  ExpectGoodButForTheSelection(quote, ak, "public/tpm");
+}
+
+}  // namespace
+}  // namespace gatehouse::verify::tpm
