@@ -1,0 +1,160 @@
+// gatehouse-agent: proves the state of the node that it runs on, again and again.
+#include <fcntl.h>
+#include <malloc.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <iostream>
+
+#include "agent/collect/log_file.h"
+#include "agent/config/config.h"
+#include "agent/files/file.h"
+#include "agent/session/attester.h"
+#include "agent/session/credentials.h"
+#include "agent/session/loop.h"
+#include "agent/session/pace.h"
+#include "agent/tpm/esapi_device.h"
+#include "common/base/limits.h"
+#include "common/crypto/hash.h"
+
+namespace gatehouse::agent {
+namespace {
+
+constexpr int kAttested = 0;
+constexpr int kNotAttested = 1;
+constexpr int kUsage = 2;
+// What is under way when the program is to end, a request or a TPM command, gets so long.
+constexpr unsigned kGraceSeconds = 5;
+
+int stop_pipe_write = -1;  // for the signal handler alone, which has no other way to anything
+
+extern "C" void OnStop(int) {
+  int saved = errno;
+  static_cast<void>(!::write(stop_pipe_write, "", 1));
+  ::alarm(kGraceSeconds);
+  errno = saved;
+}
+
+extern "C" void OnGraceOver(int) {
+  ::_exit(kAttested);
+}
+
+// SIGTERM and SIGINT end the wait at once, and the program after what is under way.
+class StopSignal {
+ public:
+  [[nodiscard]] bool Install() {
+    std::array<int, 2> ends{};
+    if (::pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK) != 0) return false;
+    read_end_ = ends[0];
+    stop_pipe_write = ends[1];
+    struct sigaction action {};
+    action.sa_handler = &OnStop;
+    bool installed = ::sigaction(SIGTERM, &action, nullptr) == 0 && ::sigaction(SIGINT, &action, nullptr) == 0;
+    action.sa_handler = &OnGraceOver;
+    installed = installed && ::sigaction(SIGALRM, &action, nullptr) == 0;
+    action.sa_handler = SIG_IGN;  // a peer that goes away is an error of the call, not the end of the program
+    return installed && ::sigaction(SIGPIPE, &action, nullptr) == 0;
+  }
+
+  // False if the program is to end.
+  [[nodiscard]] bool Wait(Duration duration, const Clock& clock) const {
+    Deadline deadline(clock, duration);
+    for (;;) {
+      pollfd descriptor{read_end_, POLLIN, 0};
+      auto left = static_cast<int>(std::min<Duration::rep>(deadline.Remaining().count(), 60'000));
+      int ready = ::poll(&descriptor, 1, left);
+      if (ready > 0) return false;
+      if (deadline.Passed()) return true;
+    }
+  }
+
+ private:
+  int read_end_ = -1;
+};
+
+struct Arguments {
+  std::string config;
+  std::optional<std::string> node;
+  bool once = false;
+};
+
+Result<AgentConfig> LoadConfig(const Arguments& arguments) {
+  ASSIGN_OR_RETURN(Bytes yaml, ReadFile(arguments.config, limits::kYamlBytes));
+  ASSIGN_OR_RETURN(AgentConfig config, ParseConfig(AsText(yaml), arguments.config, arguments.node));
+  std::error_code failed;
+  std::filesystem::create_directories(config.tpm.state_folder, failed);
+  if (failed)
+    return Error{Reason::kFileUnreadable, config.tpm.state_folder.string(), "cannot be created: " + failed.message()};
+  return config;
+}
+
+int Run(const Arguments& arguments, StopSignal& stop) {
+  SystemClock clock;
+  auto config = LoadConfig(arguments);
+  telemetry::Logger log(STDERR_FILENO, config.ok() ? config->level : telemetry::Level::kInfo, clock);
+  if (!config.ok()) {
+    log.Failure(telemetry::Level::kError, "cannot start", config.error());
+    return kUsage;
+  }
+  Credentials credentials(config->server);
+  // A wrong path is better found now than at the first attestation.
+  if (auto transport = credentials.Connect(); !transport.ok()) {
+    log.Failure(telemetry::Level::kError, "cannot start", transport.error());
+    return kUsage;
+  }
+  Wait wait = [&](Duration duration) {
+    ::malloc_trim(0);  // an IMA log and its encodings were in memory; between attestations the agent is to be small
+    return stop.Wait(duration, clock);
+  };
+  auto tpm = MakeEsapiDevice(
+      {config->tpm.tcti, config->tpm.ek, config->tpm.ak, config->tpm.state_folder},
+      [&](Duration pause) { static_cast<void>(stop.Wait(pause, clock)); }, log);
+  LogFile event_log("event log", config->event_log, limits::kEventLogBytes, log);
+  LogFile ima_log("IMA log", config->ima_log, limits::kImaLogBytes, log);
+  Attester attester({config->node, config->server.url, *tpm, event_log, ima_log, [&] { return credentials.Connect(); },
+                     [&] { return credentials.Token(); }, clock, log});
+  log.Info("started",
+           {{"node", config->node.text()}, {"server", config->server.url.Origin()}, {"tcti", config->tpm.tcti}});
+  if (arguments.once) return Report(attester.Attest(), log) ? kAttested : kNotAttested;
+  Pace pace(config->interval, crypto::SystemRandom());
+  AttestForever(attester, pace, wait, log);
+  log.Info("ended");
+  return kAttested;
+}
+
+int Main(int argc, char** argv) {
+  CLI::App app{
+      "Proves the state of this node to Gatehouse's attestation service.\nExit status: 0 ended or attested, 1 not "
+      "attested "
+      "(--once), 2 wrong usage or configuration."};
+  Arguments arguments;
+  app.add_option("--config", arguments.config, "Configuration file (YAML)")->required();
+  app.add_option("--node", arguments.node, "Name of this Kubernetes node, instead of the configuration's");
+  app.add_flag("--once", arguments.once, "Attest once and end");
+  app.set_version_flag("--version", GATEHOUSE_VERSION);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kAttested : kUsage;
+  }
+  // tpm2-tss writes lines of its own to our log unless told not to; every error of its is in one of ours.
+  ::setenv("TSS2_LOG", "all+none", 0);
+  StopSignal stop;
+  if (!stop.Install()) {
+    std::cerr << "cannot install signal handlers\n";
+    return kNotAttested;
+  }
+  return Run(arguments, stop);
+}
+
+}  // namespace
+}  // namespace gatehouse::agent
+
+int main(int argc, char** argv) {
+  return gatehouse::agent::Main(argc, argv);
+}

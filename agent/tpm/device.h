@@ -1,0 +1,50 @@
+// The node's TPM, as the attestation session uses it. EsapiDevice (esapi_device.h) is the real one; tests have fakes.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "common/base/types.h"
+#include "common/evidence/tpm/structures.h"
+
+namespace gatehouse::agent {
+
+enum class KeyKind : std::uint8_t { kRsa2048, kEccP256 };
+[[nodiscard]] constexpr std::string_view Name(KeyKind kind) {
+  return kind == KeyKind::kRsa2048 ? "rsa2048" : "ecc-p256";
+}
+
+struct TpmIdentity {
+  Bytes ek_certificate;                 // DER; empty if the TPM holds none for this kind of endorsement key
+  std::vector<Bytes> ek_intermediates;  // DER; the manufacturer's CA certificates, if the TPM holds any
+  Bytes ek_public;                      // TPMT_PUBLIC
+  Bytes ak_public;                      // TPMT_PUBLIC
+};
+
+struct TpmQuote {
+  Bytes attest;                   // TPMS_ATTEST
+  Bytes signature;                // TPMT_SIGNATURE
+  evidence::tpm::PcrValues pcrs;  // the values that were quoted
+};
+
+// Connects at the first call and stays connected until Close, which leaves no object and no session behind in the TPM:
+// call it at the end of each attestation, because a TPM without a resource manager serves one client at a time. After
+// an error, Close and begin again. One caller at a time. Errors of all: kTpmUnavailable, with what the TPM said, if not
+// told otherwise.
+class TpmDevice {
+ public:
+  virtual ~TpmDevice() = default;
+  // The TPM name of the attestation key, which is created if there is none yet or if the TPM was cleared since. Also
+  // kFileUnreadable.
+  [[nodiscard]] virtual Result<Bytes> AkName() = 0;
+  // What enrolment needs. Also kFileUnreadable, kCertificateMalformed.
+  [[nodiscard]] virtual Result<TpmIdentity> ReadIdentity() = 0;
+  // TPM2_ActivateCredential. Also kCredentialUnanswered: the credential was made for another EK or AK.
+  [[nodiscard]] virtual Result<Bytes> Activate(BytesView id_object, BytesView encrypted_secret) = 0;
+  // A quote of `selections` by the attestation key, with the values that it vouches for. Also kPcrMissing: a bank or
+  // PCR that this TPM does not have.
+  [[nodiscard]] virtual Result<TpmQuote> Quote(BytesView nonce, const evidence::tpm::PcrSelections& selections) = 0;
+  virtual void Close() = 0;
+};
+
+}  // namespace gatehouse::agent
