@@ -1,5 +1,10 @@
-// One listener: HTTP or HTTPS over cpp-httplib's server, with everything that a port in a hostile place needs. The only file of the webhook that knows the
-// library.
+// One listener: HTTP/1.1, with or without TLS, with everything that a port in a hostile place needs. Requests and
+// responses are cpp-httplib's (http_library.h); connections, TLS and time are ours, because a thread for each
+// connection, as the library has it, lets anybody who opens as many connections as there are threads stop admission.
+//
+// What is bounded: the handshake, a whole request from its first byte to its last and the sending of a response by
+// read_timeout each; the head by limits::kHttpHeaderBytes, a body by its route, both while they arrive; connections,
+// threads, and memory. A handler's own time is not: it has its deadlines itself.
 #pragma once
 
 #include <functional>
@@ -9,28 +14,36 @@
 #include <vector>
 
 #include "common/base/clock.h"
+#include "common/base/limits.h"
 #include "common/base/result.h"
 #include "common/telemetry/log.h"
 
 namespace gatehouse::webhook {
 
-// Serving certificate files, read again when they change (checked at least every few seconds); a broken replacement keeps the old one and is
-// logged. Existing connections keep their certificate.
+// Serving certificate files, read again when they change (checked at least every few seconds); a broken replacement
+// keeps the old one and is logged. Existing connections keep their certificate.
 struct TlsFiles {
   std::string certificate;  // PEM chain, leaf first
   std::string key;          // PEM, ECDSA or RSA
   std::string client_ca;    // PEM bundle; empty: no client certificate is asked for
-  bool require_client_certificate = false;  // with client_ca: refuse the handshake without one; otherwise it is optional, but verified if given
+  bool require_client_certificate =
+      false;  // with client_ca: refuse the handshake without one; otherwise it is optional, but verified if given
 };
 
 struct ListenerOptions {
-  std::string name;                  // "admission": in logs and metrics
-  std::string address;               // "0.0.0.0:8443", "[::]:8443", port 0 = any free one
-  std::optional<TlsFiles> tls;       // nothing: plain HTTP
-  std::size_t max_threads = 64;      // one a connection; started as needed, ended when idle
+  std::string name;              // "admission": in logs and metrics
+  std::string address;           // "0.0.0.0:8443", "[::]:8443", port 0 = any free one
+  std::optional<TlsFiles> tls;   // nothing: plain HTTP
+  std::size_t max_threads = 64;  // as many handlers run at once (at least 2); started as needed, ended when idle
   std::size_t max_requests_per_connection = 100'000;
-  Duration idle_timeout{75'000};     // of a kept-alive connection
-  Duration read_timeout{10'000};     // to receive a whole request
+  Duration idle_timeout{75'000};  // of a kept-alive connection
+  Duration read_timeout{10'000};  // for the handshake; to receive a whole request; for the peer to take a response
+  // Beyond it the connection that was of no use for longest is closed for a new one: first one that never sent a whole
+  // request, then an idle one. Also bounded by RLIMIT_NOFILE, less what the program needs besides.
+  std::size_t max_connections = limits::kServerConnections;
+  // Of requests that are arriving, beyond 64 KiB each; 503 to the request that would exceed it.
+  std::size_t max_buffered_bytes = limits::kServerBufferedBytes;
+  Duration tls_check_interval{2'000};  // between looks at the TLS files
 };
 
 struct ClientIdentity {
@@ -41,10 +54,10 @@ struct ClientIdentity {
 struct HttpCall {
   std::string_view path;
   std::string_view body;
-  std::optional<std::string> query_timeout;     // the value of ?timeout=
-  std::string_view authorization;               // header, empty if absent
-  std::optional<ClientIdentity> client;         // of a verified client certificate
-  std::string peer;                             // address, for logs
+  std::optional<std::string> query_timeout;  // the value of ?timeout=
+  std::string_view authorization;            // header, empty if absent
+  std::optional<ClientIdentity> client;      // of a verified client certificate
+  std::string peer;                          // address, for logs
   MonoTime received;
 };
 
@@ -55,20 +68,29 @@ struct HttpReply {
 };
 
 struct RouteOptions {
-  std::string method;                // "GET" or "POST"
+  std::string method;  // "GET" or "POST"
   std::string path;
-  std::size_t max_body_bytes = 0;    // 413 beyond; POST without Content-Length or chunked: bounded the same way
-  std::string content_type;          // 415 for another, and for any Content-Encoding other than identity; parameters (charset) allowed
+  std::size_t max_body_bytes = 0;  // 413 beyond; POST without Content-Length or chunked: bounded the same way
+  std::string
+      content_type;  // 415 for another, and for any Content-Encoding other than identity; parameters (charset) allowed
 };
 
-// Start() binds and serves on threads of its own. Handlers run concurrently; an exception in one is caught, logged, answered by 500 without its text.
-// Unknown paths 404, other methods 405. Drain(): no new connections, requests under way are answered with Connection: close, until `within` has passed.
+// Start() binds and serves on threads of its own. Handlers run concurrently; an exception in one is caught, logged,
+// answered by 500 without its text. Unknown paths 404, other methods 405; HEAD is one of these. A path is compared as
+// sent, nothing is decoded. A POST says its length or is chunked, 411 otherwise. Every request that is refused is
+// answered by {"error":"..."} and ends its connection, so that nobody's reading of where it ended matters.
+//
+// Drain(): no new connections; requests under way are answered with Connection: close, and so are those that still
+// arrive on open connections within a second (or a quarter of `within`), after which idle connections are closed.
+// Returns when nothing is under way, or after `within`. ~HttpServer: at any point, Drain()ed or not; waits for the
+// handlers that are running, and closes all connections.
 class HttpServer {
  public:
   using Handler = std::function<HttpReply(const HttpCall&)>;
 
   // Errors: kConfigInvalid (address, TLS files).
-  [[nodiscard]] static Result<std::unique_ptr<HttpServer>> Make(ListenerOptions options, const Clock& clock, telemetry::Logger& log);
+  [[nodiscard]] static Result<std::unique_ptr<HttpServer>> Make(ListenerOptions options, const Clock& clock,
+                                                                telemetry::Logger& log);
   ~HttpServer();
 
   void Route(RouteOptions options, Handler handler);  // before Start
