@@ -152,10 +152,13 @@ Result<std::vector<Certificate>> Build(const Certificate& leaf, const std::vecto
   X509_VERIFY_PARAM_set_auth_level(parameters, kSecurityLevel);
   // PARTIAL_CHAIN: a root need not be self-signed; it is one because the caller says so. POLICY_CHECK: a CA's policy
   // constraints count. Not X509_STRICT: it also refuses what real vendors' roots lack (key identifiers, a critical
-  // mark), which RFC 5280 asks of those who issue and not of those who verify. What it adds for the verifier is in
-  // CheckPath.
+  // mark), which RFC 5280 asks of those who issue and not of those who verify.
   constexpr unsigned long kFlags = X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_TRUSTED_FIRST | X509_V_FLAG_POLICY_CHECK;
   Require(X509_VERIFY_PARAM_set_flags(parameters, kFlags) == 1, "memory");
+
+  // RFC 5280 section 6.1.1 (c): the user-initial-policy-set is any-policy. Without saying so, an explicit policy is
+  // never met.
+  Require(X509_VERIFY_PARAM_add0_policy(parameters, OBJ_nid2obj(NID_any_policy)) == 1, "memory");
 
   const bool verified = X509_verify_cert(context.get()) == 1;
   if (!verified || X509_STORE_CTX_get_error(context.get()) != X509_V_OK) return Describe(context.get());
@@ -171,10 +174,6 @@ Status CheckPath(const std::vector<Certificate>& path, const ChainOptions& optio
   for (std::size_t i = 1; i + 1 < path.size(); ++i) {
     const Certificate& ca = path[i];
     const std::string where = "certificate " + std::to_string(i) + " of the chain";
-    // RFC 5280 section 6.1.4 (k): "If certificate i is a version 3 certificate, verify that the basicConstraints
-    // extension is present and that cA is set to TRUE." For other versions it allows to reject. OpenSSL takes a bare
-    // keyCertSign for a CA.
-    if (!ca.IsCa()) return Error{Reason::kCertificateUntrusted, where, "not a CA certificate"};
     // RFC 5280 leaves it open whether a CA's extended key usages limit what it may issue; every browser and Go hold
     // that they do.
     if (!options.required_eku.empty() && ca.HasAnyExtendedKeyUsageExtension() &&

@@ -121,7 +121,10 @@ Bytes Hmac(HashAlgorithm algorithm, BytesView key, BytesView data) {
   assert(key.size() <= static_cast<std::size_t>(std::numeric_limits<int>::max()));
   Bytes mac(DigestSize(algorithm));
   unsigned int size = 0;
-  const unsigned char* result = HMAC(MessageDigest(algorithm), key.data(), static_cast<int>(key.size()), data.data(),
+  // A null key means "the key of before" to OpenSSL, and there is none.
+  constexpr std::uint8_t kNothing = 0;
+  const std::uint8_t* key_bytes = key.empty() ? &kNothing : key.data();
+  const unsigned char* result = HMAC(MessageDigest(algorithm), key_bytes, static_cast<int>(key.size()), data.data(),
                                      data.size(), mac.data(), &size);
   Require(result != nullptr && size == mac.size(), "an HMAC");
   return mac;

@@ -26,10 +26,15 @@ PkeyPtr Decode(const codec::PemBlock& block) {
   const unsigned char* at = block.der.data();
   const auto size = static_cast<long>(block.der.size());
   PkeyPtr key;
-  if (block.label == "PRIVATE KEY") {
-    const Pkcs8 info(d2i_PKCS8_PRIV_KEY_INFO(nullptr, &at, size));
-    if (info) key.reset(EVP_PKCS82PKEY(info.get()));
-  } else if (block.label == "EC PRIVATE KEY") {
+  const Pkcs8 info(d2i_PKCS8_PRIV_KEY_INFO(nullptr, &at, size));
+  if (info) {
+    // d2i_PrivateKey below would take PKCS#8 too, whatever the label says.
+    if (block.label == "PRIVATE KEY") key.reset(EVP_PKCS82PKEY(info.get()));
+    if (at != block.der.data() + block.der.size()) return nullptr;
+    return key;
+  }
+  at = block.der.data();
+  if (block.label == "EC PRIVATE KEY") {
     key.reset(d2i_PrivateKey(EVP_PKEY_EC, nullptr, &at, size));
   } else if (block.label == "RSA PRIVATE KEY") {
     key.reset(d2i_PrivateKey(EVP_PKEY_RSA, nullptr, &at, size));

@@ -24,8 +24,8 @@ inline constexpr WallTime kPkiNotAfter{std::chrono::sys_days{std::chrono::year{2
 
 struct CertificateSpec {
   // The subject. "" for an attribute leaves it out; both empty make an empty subject.
-  std::string common_name;
-  std::string organization;
+  std::string common_name = {};
+  std::string organization = {};
   crypto::KeyType key_type = crypto::KeyType::kEcP256;
   std::size_t rsa_bits = 2048;
   // Use this key instead of a new one.
