@@ -144,8 +144,10 @@ void EnrolmentStore::DropReleased(const std::string& node) {
 Status EnrolmentStore::Bind(Enrolment enrolment) {
   std::lock_guard lock(mutex_);
   DropReleased(enrolment.node);
-  if (auto owner = node_by_ek_.find(enrolment.ek.text()); owner != node_by_ek_.end())
-    DropReleased(std::string(owner->second));
+  if (auto owner = node_by_ek_.find(enrolment.ek.text()); owner != node_by_ek_.end()) {
+    std::string owner_name = owner->second;  // the entry goes with the binding
+    DropReleased(owner_name);
+  }
   if (auto known = by_node_.find(enrolment.node); known != by_node_.end() && known->second.ek != enrolment.ek) {
     return Error{Reason::kNodeConflict, enrolment.node, "the node is bound to the TPM " + known->second.ek.text()};
   }

@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# run.sh BIN_FOLDER: decisions in process, then decisions over TLS beside a bare handler on the same server in the same run. Ratios matter; the machine does not.
+set -euo pipefail
+bin=$1
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+work=$(mktemp -d)
+connections=${CONNECTIONS:-8}
+seconds=${BENCH_SECONDS:-5}
+cleanup() {
+  exec 9>&- || true
+  rm -rf "$work"
+}
+trap cleanup EXIT
+
+echo "== in process, one thread (each beside the raw cost it contains)"
+"$bin/decision_bench" --benchmark_format=console --benchmark_counters_tabular=true 2>/dev/null | tee "$work/decision.txt"
+awk '
+  /^[A-Z]/ { ns[$1] = $2 }
+  function ratio(label, a, b) { if (ns[a] && ns[b]) printf "   %-58s %.2f x\n", label, ns[a] / ns[b] }
+  END {
+    ratio("warm decision / parse the JSON and echo the uid", "DecisionWarm", "BareJsonEcho")
+    ratio("cold decision / one raw ECDSA P-256 verification", "DecisionCold", "RawVerifyEcdsaP256")
+    ratio("quote verification / raw signature, ECDSA P-256", "QuoteVerifyEcdsaP256", "RawVerifyQuoteEcdsaP256")
+    ratio("quote verification / raw signature, RSA 2048", "QuoteVerifyRsa2048", "RawVerifyQuoteRsa2048")
+  }' "$work/decision.txt"
+
+echo "== over TLS 1.3, kept alive, $connections connections, server pinned to one core"
+mkfifo "$work/stdin"
+taskset -c 0 "$bin/bench_server" "$work" <"$work/stdin" >"$work/port" &
+exec 9>"$work/stdin"
+for _ in $(seq 100); do [ -s "$work/port" ] && break; sleep 0.05; done
+port=$(cat "$work/port")
+export BODY_FILE=$work/review.json
+echo "   body $(stat -c %s "$BODY_FILE") bytes"
+rate() { # PATH -> requests a second
+  taskset -c 1 wrk -t1 -c"$connections" -d"${seconds}s" -s "$here/post.lua" "https://127.0.0.1:$port$1" >"$work/wrk.txt"
+  if grep -q 'Non-2xx\|Socket errors' "$work/wrk.txt"; then cat "$work/wrk.txt" >&2; exit 1; fi
+  awk '/Requests\/sec/ { print $2 }' "$work/wrk.txt"
+}
+rate /bare >/dev/null # warm up
+for round in 1 2 3; do
+  bare=$(rate /bare)
+  warm=$(rate /validate)
+  echo "$bare $warm" >>"$work/rates"
+  awk -v r="$round" -v b="$bare" -v w="$warm" 'BEGIN { printf "   round %d: bare handler %.0f/s, warm decision %.0f/s, %.0f %%\n", r, b, w, 100 * w / b }'
+done
+awk '{ b += $1; w += $2 } END { printf "   mean: bare handler %.0f/s, warm decision %.0f/s, %.0f %% (asked for: 60 %%)\n", b / NR, w / NR, 100 * w / b }' "$work/rates"
+half=$(awk '{ w += $2 } END { printf "%d", w / NR / 2 }' "$work/rates")
+echo "   half load: $(taskset -c 1 "$bin/paced_load" "$port" /validate "$BODY_FILE" "$half" "$seconds" "$connections") (asked for: p99 under 2 ms)"

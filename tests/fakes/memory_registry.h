@@ -1,0 +1,78 @@
+// A registry in memory, behind HttpTransport: what the gate's tests verify against without sockets.
+// (tests/fakes/registry.h is one on a real port.)
+#pragma once
+
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "common/crypto/key.h"
+#include "common/net/http.h"
+
+namespace gatehouse::fakes {
+
+class MemoryRegistry final : public net::HttpTransport {
+ public:
+  // Stores a manifest under its digest, and under `tag` if not empty.
+  Digest PutManifest(const std::string& repository, const std::string& tag, const std::string& json,
+                     const std::string& media_type);
+  Digest PutBlob(const std::string& repository, const std::string& bytes);
+  // A one-layer image that differs by `content`.
+  Digest PutImage(const std::string& repository, const std::string& tag, const std::string& content);
+  void Tag(const std::string& repository, const std::string& tag, const Digest& digest);
+  void RemoveTag(const std::string& repository, const std::string& tag);
+
+  // Every request is answered by this status until it is set to 0; -1: the connection is refused.
+  void FailWith(int status);
+  // Called for each request before it is answered, outside of the lock: to count, to wait, to change something in
+  // between.
+  void OnRequest(std::function<void(const net::HttpRequest&)> hook);
+  // "user:password" that requests for the repository must carry (Basic).
+  void Require(const std::string& repository, const std::string& user_and_password);
+
+  [[nodiscard]] std::size_t requests() const;
+  [[nodiscard]] std::vector<std::string> log() const;  // "GET /v2/app/manifests/1"
+
+  Result<net::HttpResponse> Send(const net::HttpRequest& request, const Deadline& deadline) override;
+
+ private:
+  struct Stored {
+    std::string bytes;
+    std::string media_type;
+  };
+  [[nodiscard]] net::HttpResponse Answer(const net::HttpRequest& request) const;
+
+  mutable std::mutex mutex_;
+  std::map<std::string, Stored> manifests_;   // "repository@sha256:…"
+  std::map<std::string, std::string> tags_;   // "repository:tag" -> digest
+  std::map<std::string, std::string> blobs_;  // "repository@sha256:…"
+  std::map<std::string, std::string> required_;
+  std::vector<std::string> log_;
+  int fail_status_ = 0;
+  std::function<void(const net::HttpRequest&)> hook_;
+};
+
+// What `cosign sign --key` leaves in a registry, with every part open to be spoilt.
+struct SignOptions {
+  std::string type = "cosign container image signature";
+  std::string claimed_digest{};  // what the payload says; empty: the image's
+  std::map<std::string, std::string> annotations{};
+  std::string payload_instead{};                              // signed in place of a payload made from the above
+  std::map<std::string, std::string> unsigned_annotations{};  // of the layer, beside the signature
+};
+struct SignedPayload {
+  std::string payload;
+  std::string signature;  // base64
+};
+[[nodiscard]] SignedPayload SignPayload(const crypto::PrivateKey& key, const Digest& image,
+                                        const SignOptions& options = {});
+// Adds signatures to the image's signature manifest (replacing what was there).
+void PutSignatures(MemoryRegistry& registry, const std::string& repository, const Digest& image,
+                   const std::vector<SignedPayload>& signatures,
+                   const std::map<std::string, std::string>& unsigned_annotations = {});
+void Sign(MemoryRegistry& registry, const std::string& repository, const Digest& image, const crypto::PrivateKey& key,
+          const SignOptions& options = {});
+
+}  // namespace gatehouse::fakes
