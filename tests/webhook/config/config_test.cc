@@ -1,0 +1,142 @@
+#include "webhook/config/config.h"
+
+#include <gtest/gtest.h>
+
+namespace gatehouse::webhook {
+namespace {
+
+constexpr std::string_view kFull = R"(admission:
+  listen: "0.0.0.0:8443"
+  tls: {certificate: a.crt, key: a.key, clientCA: c.crt, requireClientCertificate: true}
+  unmatchedImages: warn
+  unmatchedNodes: allow
+  maxConcurrent: 10
+  budgetMargin: 100ms
+  defaultTimeout: 5s
+attestation:
+  listen: "0.0.0.0:8444"
+  tls: {certificate: b.crt, key: b.key, clientCA: d.crt}
+  tokens: tokens.yaml
+  nonceKey: nonce.key
+  signingKey: sign.key
+  stateDir: state
+  interval: 30s
+metrics: {listen: "127.0.0.1:8445"}
+policies: {folder: policies, reloadInterval: 500ms}
+registry:
+  insecure: ["registry.test:5000"]
+  ca: ca.crt
+  hosts: [{host: "private.example", ca: p.crt, certificate: p.pem, key: p.key}]
+  credentials: config.json
+  denyLocalAddresses: false
+  localAddressExceptions: ["localhost:5000"]
+cache: {positiveTtl: 5m, negativeTtl: 2s, entries: 100}
+log: {level: debug}
+drain: 3s
+)";
+
+constexpr std::string_view kLeast = R"(admission:
+  listen: ":8443"
+  tls: {certificate: a.crt, key: a.key}
+policies: {folder: p}
+)";
+
+TEST(ConfigTest, EveryFieldIsRead) {
+  auto config = ParseConfig(kFull, "full.yaml");
+  ASSERT_TRUE(config.ok()) << config.error().ToString();
+  EXPECT_EQ(config->admission.listen, "0.0.0.0:8443");
+  EXPECT_EQ(config->admission.tls.client_ca, "c.crt");
+  EXPECT_TRUE(config->admission.tls.require_client_certificate);
+  EXPECT_EQ(config->admission.gate.unmatched_images, gate::Unmatched::kWarn);
+  EXPECT_EQ(config->admission.gate.unmatched_nodes, gate::Unmatched::kAllow);
+  EXPECT_EQ(config->admission.handler.max_concurrent, 10U);
+  EXPECT_EQ(config->admission.handler.budget_margin, Duration(100));
+  EXPECT_EQ(config->admission.handler.default_timeout, Duration(5'000));
+  ASSERT_TRUE(config->attestation.has_value());
+  EXPECT_EQ(config->attestation->tokens_file, "tokens.yaml");
+  EXPECT_EQ(config->attestation->nonce_key_file, "nonce.key");
+  EXPECT_EQ(config->attestation->signing_key_file, "sign.key");
+  EXPECT_EQ(config->attestation->state_folder, "state");
+  EXPECT_EQ(config->attestation->interval, Duration(30'000));
+  EXPECT_EQ(config->metrics_listen, "127.0.0.1:8445");
+  EXPECT_EQ(config->policy_folder, "policies");
+  EXPECT_EQ(config->policy_reload_interval, Duration(500));
+  EXPECT_EQ(config->registry.insecure, std::vector<std::string>{"registry.test:5000"});
+  EXPECT_EQ(config->registry.hosts.at(0).certificate_file, "p.pem");
+  EXPECT_EQ(config->registry.credentials_file, "config.json");
+  EXPECT_FALSE(config->registry.deny_local_addresses);
+  EXPECT_EQ(config->registry.local_address_exceptions, std::vector<std::string>{"localhost:5000"});
+  EXPECT_EQ(config->cache.positive_ttl, Duration(300'000));
+  EXPECT_EQ(config->cache.negative_ttl, Duration(2'000));
+  EXPECT_EQ(config->cache.max_entries, 100U);
+  EXPECT_EQ(config->level, telemetry::Level::kDebug);
+  EXPECT_EQ(config->drain, Duration(3'000));
+}
+
+TEST(ConfigTest, DefaultsRefuse) {
+  auto config = ParseConfig(kLeast, "least.yaml");
+  ASSERT_TRUE(config.ok()) << config.error().ToString();
+  EXPECT_EQ(config->admission.gate.unmatched_images, gate::Unmatched::kDeny);
+  EXPECT_EQ(config->admission.gate.unmatched_nodes, gate::Unmatched::kDeny);
+  EXPECT_TRUE(config->registry.deny_local_addresses);
+  EXPECT_FALSE(config->attestation.has_value());
+  EXPECT_TRUE(config->metrics_listen.empty());
+}
+
+struct BadCase {
+  const char* name;
+  const char* from;  // replaced in kFull
+  const char* to;
+  const char* says;  // part of the message
+};
+
+class BadConfigTest : public ::testing::TestWithParam<BadCase> {};
+
+TEST_P(BadConfigTest, IsRefusedWithItsPlace) {
+  std::string text(kFull);
+  auto at = text.find(GetParam().from);
+  ASSERT_NE(at, std::string::npos);
+  text.replace(at, std::string(GetParam().from).size(), GetParam().to);
+  auto config = ParseConfig(text, "bad.yaml");
+  ASSERT_FALSE(config.ok());
+  EXPECT_EQ(ClassOf(config.error().reason) == ReasonClass::kUsage || config.error().reason == Reason::kYamlMalformed,
+            true);
+  EXPECT_NE(config.error().ToString().find("bad.yaml"), std::string::npos) << config.error().ToString();
+  EXPECT_NE(config.error().ToString().find(GetParam().says), std::string::npos) << config.error().ToString();
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    OneDefectEach, BadConfigTest,
+    ::testing::Values(
+        BadCase{"misspelt_section", "admission:", "admision:", "did you mean 'admission'"},
+        BadCase{"misspelt_field", "unmatchedImages", "unmatchedImage", "did you mean 'unmatchedImages'"},
+        BadCase{"misspelt_tls", "clientCA: c.crt", "clientCa: c.crt", "did you mean 'clientCA'"},
+        BadCase{"unknown_effect", "unmatchedNodes: allow", "unmatchedNodes: maybe", "deny"},
+        BadCase{"bad_duration", "budgetMargin: 100ms", "budgetMargin: 100", "budgetMargin"},
+        BadCase{"duration_out_of_range", "defaultTimeout: 5s", "defaultTimeout: 60s", "30s"},
+        BadCase{"zero_concurrency", "maxConcurrent: 10", "maxConcurrent: 0", "maxConcurrent"},
+        BadCase{"required_client_without_ca", "clientCA: c.crt, requireClientCertificate", "requireClientCertificate",
+                "clientCA"},
+        BadCase{"no_agent_identity", "clientCA: d.crt}\n  tokens: tokens.yaml", "requireClientCertificate: false}",
+                "tokens"},
+        BadCase{"nonce_key_missing", "  nonceKey: nonce.key\n", "", "nonceKey"},
+        BadCase{"signing_key_missing", "  signingKey: sign.key\n", "", "signingKey"},
+        BadCase{"metrics_unknown_field", "metrics: {listen:", "metrics: {port: 1, listen:", "port"},
+        BadCase{"folder_missing", "folder: policies, ", "", "folder"},
+        BadCase{"insecure_not_a_list", "insecure: [\"registry.test:5000\"]", "insecure: registry.test", "insecure"},
+        BadCase{"client_key_missing", ", key: p.key", "", "key"},
+        BadCase{"deny_local_not_bool", "denyLocalAddresses: false", "denyLocalAddresses: \"no\"", "denyLocalAddresses"},
+        BadCase{"negative_ttl_too_long", "negativeTtl: 2s", "negativeTtl: 10m", "negativeTtl"},
+        BadCase{"entries_not_a_number", "entries: 100", "entries: many", "entries"},
+        BadCase{"bad_level", "level: debug", "level: loud", "level"},
+        BadCase{"bad_drain", "drain: 3s", "drain: soon", "drain"},
+        BadCase{"duplicate_key", "drain: 3s", "drain: 3s\ndrain: 4s", "drain"}),
+    [](const auto& test) { return std::string(test.param.name); });
+
+TEST(ConfigTest, EmptyAndManyDocumentsAreRefused) {
+  EXPECT_FALSE(ParseConfig("", "empty.yaml").ok());
+  EXPECT_FALSE(ParseConfig(std::string(kLeast) + "---\n" + std::string(kLeast), "two.yaml").ok());
+}
+
+}  // namespace
+}  // namespace gatehouse::webhook

@@ -1,0 +1,140 @@
+#include "webhook/config/config.h"
+
+#include "common/codec/time.h"
+#include "common/codec/yaml.h"
+
+namespace gatehouse::webhook {
+namespace {
+
+using codec::ObjectReader;
+using Presence = codec::ObjectReader::Presence;
+
+Duration ReadDuration(ObjectReader& reader, std::string_view key, Duration fallback, Duration min, Duration max) {
+  auto text = reader.OptionalString(key);
+  if (!text.has_value()) return fallback;
+  auto parsed = codec::ParseDuration(*text);
+  if (!parsed.ok() || *parsed < min || *parsed > max) {
+    reader.Fail(key, "write a duration from " + codec::FormatDuration(min) + " to " + codec::FormatDuration(max) +
+                         ", such as \"" + codec::FormatDuration(fallback) + "\"");
+    return fallback;
+  }
+  return *parsed;
+}
+
+gate::Unmatched ReadUnmatched(ObjectReader& reader, std::string_view key) {
+  std::string value = reader.OptionalEnum(key, {"deny", "warn", "allow"}).value_or("deny");
+  if (value == "warn") return gate::Unmatched::kWarn;
+  return value == "allow" ? gate::Unmatched::kAllow : gate::Unmatched::kDeny;
+}
+
+TlsFiles ReadTls(ObjectReader& parent) {
+  TlsFiles tls;
+  parent.Object("tls", Presence::kRequired, [&](ObjectReader& reader) {
+    tls.certificate = reader.String("certificate");
+    tls.key = reader.String("key");
+    tls.client_ca = reader.OptionalString("clientCA").value_or("");
+    tls.require_client_certificate = reader.OptionalBool("requireClientCertificate").value_or(false);
+    if (tls.require_client_certificate && tls.client_ca.empty()) {
+      reader.Fail("requireClientCertificate", "name the authorities of the clients in clientCA as well");
+    }
+  });
+  return tls;
+}
+
+AdmissionConfig ReadAdmission(ObjectReader& reader) {
+  using std::chrono::seconds, std::chrono::minutes;
+  AdmissionConfig config;
+  config.listen = reader.String("listen");
+  config.tls = ReadTls(reader);
+  config.gate.unmatched_images = ReadUnmatched(reader, "unmatchedImages");
+  config.gate.unmatched_nodes = ReadUnmatched(reader, "unmatchedNodes");
+  config.handler.max_concurrent =
+      static_cast<std::size_t>(reader.OptionalInt("maxConcurrent", 1, 10'000).value_or(256));
+  config.handler.budget_margin =
+      ReadDuration(reader, "budgetMargin", config.handler.budget_margin, Duration(0), seconds(10));
+  config.handler.default_timeout =
+      ReadDuration(reader, "defaultTimeout", config.handler.default_timeout, seconds(1), seconds(30));
+  return config;
+}
+
+AttestationConfig ReadAttestation(ObjectReader& reader) {
+  AttestationConfig config;
+  config.listen = reader.String("listen");
+  config.tls = ReadTls(reader);
+  config.tokens_file = reader.OptionalString("tokens").value_or("");
+  if (config.tokens_file.empty() && config.tls.client_ca.empty()) {
+    reader.Fail("tokens", "agents prove their node by a certificate or a token: set tls.clientCA, or tokens, or both");
+  }
+  config.nonce_key_file = reader.String("nonceKey");
+  config.signing_key_file = reader.String("signingKey");
+  config.state_folder = reader.OptionalString("stateDir").value_or("");
+  config.interval = ReadDuration(reader, "interval", config.interval, std::chrono::seconds(1), std::chrono::hours(24));
+  return config;
+}
+
+RegistryHostConfig ReadHost(ObjectReader& reader) {
+  RegistryHostConfig host;
+  host.host = reader.String("host");
+  host.ca_file = reader.OptionalString("ca").value_or("");
+  host.certificate_file = reader.OptionalString("certificate").value_or("");
+  host.key_file = reader.OptionalString("key").value_or("");
+  if (host.certificate_file.empty() != host.key_file.empty())
+    reader.Fail("key", "a client certificate needs both certificate and key");
+  return host;
+}
+
+RegistryConfig ReadRegistry(ObjectReader& reader) {
+  RegistryConfig config;
+  config.insecure = reader.Strings("insecure", Presence::kOptional);
+  config.ca_file = reader.OptionalString("ca").value_or("");
+  reader.Each("hosts", Presence::kOptional, [&](ObjectReader& host) { config.hosts.push_back(ReadHost(host)); });
+  config.credentials_file = reader.OptionalString("credentials").value_or("");
+  config.deny_local_addresses = reader.OptionalBool("denyLocalAddresses").value_or(true);
+  config.local_address_exceptions = reader.Strings("localAddressExceptions", Presence::kOptional);
+  return config;
+}
+
+gate::VerificationCache::Options ReadCache(ObjectReader& reader) {
+  gate::VerificationCache::Options cache;
+  cache.positive_ttl =
+      ReadDuration(reader, "positiveTtl", cache.positive_ttl, std::chrono::seconds(1), std::chrono::hours(24));
+  cache.negative_ttl = ReadDuration(reader, "negativeTtl", cache.negative_ttl, Duration(100), std::chrono::seconds(60));
+  cache.max_entries = static_cast<std::size_t>(reader.OptionalInt("entries", 1, 1'000'000).value_or(10'000));
+  return cache;
+}
+
+telemetry::Level ReadLevel(ObjectReader& reader) {
+  auto level = telemetry::ParseLevel(reader.OptionalString("level").value_or("info"));
+  if (!level.ok()) reader.Fail("level", level.error().detail);
+  return level.ok() ? *level : telemetry::Level::kInfo;
+}
+
+}  // namespace
+
+Result<WebhookConfig> ParseConfig(std::string_view text, std::string_view source) {
+  ASSIGN_OR_RETURN(auto documents, codec::ParseYaml(text, source));
+  if (documents.size() != 1)
+    return Error{Reason::kConfigInvalid, std::string(source), "the file must hold one document"};
+  const codec::JsonDocument& document = documents.front();
+  ObjectReader reader(document, document.root(), Reason::kConfigInvalid);
+  WebhookConfig config;
+  reader.Object("admission", Presence::kRequired,
+                [&](ObjectReader& member) { config.admission = ReadAdmission(member); });
+  reader.Object("attestation", Presence::kOptional,
+                [&](ObjectReader& member) { config.attestation = ReadAttestation(member); });
+  reader.Object("metrics", Presence::kOptional,
+                [&](ObjectReader& member) { config.metrics_listen = member.String("listen"); });
+  reader.Object("policies", Presence::kRequired, [&](ObjectReader& member) {
+    config.policy_folder = member.String("folder");
+    config.policy_reload_interval =
+        ReadDuration(member, "reloadInterval", config.policy_reload_interval, Duration(100), std::chrono::hours(1));
+  });
+  reader.Object("registry", Presence::kOptional, [&](ObjectReader& member) { config.registry = ReadRegistry(member); });
+  reader.Object("cache", Presence::kOptional, [&](ObjectReader& member) { config.cache = ReadCache(member); });
+  reader.Object("log", Presence::kOptional, [&](ObjectReader& member) { config.level = ReadLevel(member); });
+  config.drain = ReadDuration(reader, "drain", config.drain, Duration(0), std::chrono::minutes(10));
+  RETURN_IF_ERROR(reader.Finish());
+  return config;
+}
+
+}  // namespace gatehouse::webhook
