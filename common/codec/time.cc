@@ -18,6 +18,9 @@ using std::chrono::seconds;
 // Go's time.Duration holds nanoseconds in 63 bits; what it cannot hold, kubectl and we refuse alike.
 constexpr std::int64_t kLongest = INT64_MAX / 1'000'000;
 
+constexpr WallTime kEarliest{std::chrono::sys_days(std::chrono::year(0) / 1 / 1)};
+constexpr WallTime kBeyondLatest{std::chrono::sys_days(std::chrono::year(10000) / 1 / 1)};
+
 bool IsDigit(char c) {
   return c >= '0' && c <= '9';
 }
@@ -168,12 +171,13 @@ Result<WallTime> ParseTime(std::string_view text) {
     offset += minutes(scanner.Number(2, 0, 59));
     if (sign == '-') offset = -offset;
   }
+  Error error{Reason::kEncodingMalformed, "",
+              "'" + Printable(text, 40) + "' is not an RFC 3339 time such as 2026-11-21T20:40:36Z"};
   std::chrono::year_month_day date(year, month, day);
-  if (!scanner.Done() || !date.ok()) {
-    return Error{Reason::kEncodingMalformed, "",
-                 "'" + Printable(text, 40) + "' is not an RFC 3339 time such as 2026-11-21T20:40:36Z"};
-  }
-  return WallTime(std::chrono::sys_days(date)) + hour + minute + second + fraction - offset;
+  if (!scanner.Done() || !date.ok()) return error;
+  WallTime time = std::chrono::sys_days(date) + hour + minute + second + fraction - offset;
+  // An offset can reach beyond the years of four digits, and then the time could not be written in UTC again.
+  return time < kEarliest || time >= kBeyondLatest ? Result<WallTime>(std::move(error)) : time;
 }
 
 Result<Duration> ParseDuration(std::string_view text) {

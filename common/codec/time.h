@@ -10,8 +10,8 @@ namespace gatehouse::codec {
 
 // "2026-11-21T20:40:36Z" (milliseconds only when not zero).
 [[nodiscard]] std::string FormatTime(WallTime time);
-// Any RFC 3339 date-time, any offset, fractions down to milliseconds kept. A leap second (:60) is refused.
-// kEncodingMalformed.
+// Any RFC 3339 date-time, any offset, fractions down to milliseconds kept. A leap second (:60) is refused, and what
+// lies outside of the years 0000 to 9999 in UTC. kEncodingMalformed.
 [[nodiscard]] Result<WallTime> ParseTime(std::string_view text);
 // "90s", "1h30m", "1.5s", "250ms", "0": Go's time.ParseDuration with the units ms, s, m, h, but without a sign, and
 // only what is a whole number of milliseconds. kEncodingMalformed.

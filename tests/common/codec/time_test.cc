@@ -79,6 +79,8 @@ TEST(Time, ParseRefuses) {
       {"ZAndOffset", "2026-11-21T20:40:36Z+01:00"},
       {"Letters", "2026-11-21Txx:40:36Z"},
       {"EpochSeconds", "1795293636"},
+      {"BeforeTheYear0InUtc", "0000-01-01T00:00:00+00:01"},
+      {"AfterTheYear9999InUtc", "9999-12-31T23:59:59-00:01"},
   };
   for (const auto& [name, text] : cases) EXPECT_EQ(Outcome(ParseTime(text)), "encoding-malformed") << name;
   EXPECT_EQ(Explain(ParseTime("soon\x1b")),
