@@ -16,19 +16,20 @@ struct BasicCredential {
   std::string password;
 };
 
-// What may be presented to which registry. Matching follows the kubelet's keyring: the longest entry that is a prefix of
-// domain/path, globs in the host part, "https://index.docker.io/v1/" for docker.io.
+// What may be presented to which registry. Matching follows the kubelet's keyring: the longest entry that is a prefix
+// of domain/path, globs in the host part, "https://index.docker.io/v1/" for docker.io.
 class Credentials {
  public:
   Credentials() = default;  // anonymous
-  // {"auths":{HOST:{"auth":base64(user:password)} | {"username","password"}}}. Errors: kConfigInvalid; never shows a secret.
+  // {"auths":{HOST:{"auth":base64(user:password)} | {"username","password"}}}. Errors: kConfigInvalid; never shows a
+  // secret.
   [[nodiscard]] static Result<Credentials> FromDockerConfig(std::string_view json, std::string_view source);
   // The entries of both; those of `this` first.
   [[nodiscard]] Credentials With(const Credentials& more) const;
 
   [[nodiscard]] std::optional<BasicCredential> Find(const image::Reference& image) const;
-  // Names the set in cache keys: equal exactly when the same secret would be presented for `image`. A hash, never the secret;
-  // "anonymous" when there is none.
+  // Names the set in cache keys: equal exactly when the same secret would be presented for `image`. A hash, never the
+  // secret; "anonymous" when there is none.
   [[nodiscard]] std::string IdentityFor(const image::Reference& image) const;
 
  private:
