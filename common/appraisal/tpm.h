@@ -9,8 +9,8 @@
 
 namespace gatehouse::appraisal {
 
-// PCR reference values: a PCR passes if its value is one of the list. An empty policy is never a pass: the loader refuses it, and
-// Appraise() of it finds kPcrMissing.
+// PCR reference values: a PCR passes if its value is one of the list. An empty policy is never a pass: the loader
+// refuses it, and Appraise() of it finds kPcrMissing.
 struct TpmReference {
   HashAlgorithm bank;
   std::map<unsigned, std::vector<Bytes>> pcrs;

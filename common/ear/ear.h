@@ -1,4 +1,5 @@
-// The attestation result as an EAR (EAT Attestation Result, draft-ietf-rats-ear): an ES256 JWT. The only encoder and decoder of it.
+// The attestation result as an EAR (EAT Attestation Result, draft-ietf-rats-ear): an ES256 JWT. The only encoder and
+// decoder of it.
 #pragma once
 
 #include <string>
@@ -16,28 +17,35 @@ inline constexpr std::string_view kProfile = "tag:github.com,2023:veraison/ear";
 enum class Tier : std::uint8_t { kNone, kAffirming, kWarning, kContraindicated };
 [[nodiscard]] std::string_view Name(Tier tier);  // "affirming"
 
-// The appraisal of one node by one NodePolicy: a submodule of the EAR, so that a policy on trial (audit) and one in force are told apart.
+// The appraisal of one node by one NodePolicy: a submodule of the EAR, so that a policy on trial (audit) and one in
+// force are told apart.
 struct PolicyAppraisal {
-  std::string policy;      // the NodePolicy with its generation, "workers@3fa9…"
-  Tier tier;               // kAffirming if and only if there is no finding
+  std::string policy;  // the NodePolicy with its generation, "workers@3fa9…"
+  Tier tier;           // kAffirming if and only if there is no finding
   std::vector<appraisal::Finding> findings;
 };
 
 struct AttestationResult {
-  std::string node;        // Node name
-  std::string node_uid;    // empty outside Kubernetes
-  std::string ak_name;     // hex
-  std::string ek;          // "sha256:..." fingerprint of the EK's public key
-  std::vector<PolicyAppraisal> appraisals;  // one for each policy that matches the node, names distinct; none is "no policy": tier kNone
-  std::string nonce;       // base64url of the challenge
+  std::string node;      // Node name
+  std::string node_uid;  // empty outside Kubernetes
+  std::string ak_name;   // hex
+  std::string ek;        // "sha256:..." fingerprint of the EK's public key
+  std::vector<PolicyAppraisal>
+      appraisals;     // one for each policy that matches the node, names distinct; none is "no policy": tier kNone
+  std::string nonce;  // base64url of the challenge
   WallTime issued;
   WallTime expires;
 
   [[nodiscard]] Tier tier() const;  // the worst of the appraisals; kNone without any
 };
 
-// Claims: eat_profile, iat, exp, ear.verifier-id {build, developer}, eat_nonce, submods {"tpm": {ear.status, ear.trustworthiness-vector
-// {instance-identity, hardware, executables, configuration}, ear.appraisal-policy-id, gatehouse.findings [...]}}, gatehouse.node {...}.
+// Claims: eat_profile, iat, exp, ear.verifier-id {build, developer}, eat_nonce, gatehouse.node {name, uid?, ak-name,
+// ek}, and submods: one "tpm:<policy>" for each appraisal {ear.status, ear.trustworthiness-vector {instance-identity,
+// configuration, executables, hardware}, ear.appraisal-policy-id, gatehouse.findings [{reason, where, detail}]};
+// without any appraisal one "tpm" {ear.status "none"}, since an EAR has at least one. Times are cut to whole seconds.
+// Header: typ "eat+jwt" (RFC 9782). `result` must be consistent: node, ak_name, ek and nonce (base64url) not empty;
+// distinct policies; each affirming without findings, or warning or contraindicated with some. Errors: kInternal (it is
+// not), kKeyMalformed, kLimitExceeded (longer than a token may be).
 [[nodiscard]] Result<std::string> Encode(const AttestationResult& result, const crypto::PrivateKey& key);
 
 // A result whose signature, profile, time and consistency (status agrees with the trustworthiness vector) were checked.
@@ -50,7 +58,10 @@ class VerifiedEar {
   explicit VerifiedEar(AttestationResult result) : result_(std::move(result)) {}
   AttestationResult result_;
 };
+// Consistency is what Encode asks for, and that each status is the worst tier of its vector. Nothing beyond the claims
+// above is accepted. A token issued within limits::kReplicaClockSkew of the future is good: replicas read each other's.
 // Errors: kTokenMalformed, kTokenUntrusted, kTokenExpired.
-[[nodiscard]] Result<VerifiedEar> Verify(std::string_view token, const std::vector<crypto::PublicKey>& keys, WallTime now);
+[[nodiscard]] Result<VerifiedEar> Verify(std::string_view token, const std::vector<crypto::PublicKey>& keys,
+                                         WallTime now);
 
 }  // namespace gatehouse::ear
