@@ -108,8 +108,9 @@ class ObjectReader {
   [[nodiscard]] std::optional<std::int64_t> OptionalInt(std::string_view key, std::int64_t min, std::int64_t max);
   [[nodiscard]] std::int64_t Int(std::string_view key, std::int64_t min, std::int64_t max);
   [[nodiscard]] std::optional<bool> OptionalBool(std::string_view key);
-  [[nodiscard]] std::vector<std::string> Strings(std::string_view key,
-                                                 Presence presence);  // array of non-empty strings
+  // An array of non-empty strings; kRequired also refuses an empty array.
+  [[nodiscard]] std::vector<std::string> Strings(std::string_view key, Presence presence);
+  // An object whose values are strings, which may be empty, with keys that may not; kRequired allows an empty object.
   [[nodiscard]] std::vector<std::pair<std::string, std::string>> StringMap(std::string_view key, Presence presence);
   [[nodiscard]] Bytes Base64(std::string_view key);  // required, standard alphabet
   [[nodiscard]] std::optional<Bytes> OptionalBase64(std::string_view key);
@@ -127,6 +128,8 @@ class ObjectReader {
   void IgnoreUnknown() { ignore_unknown_ = true; }
   // Reports an error about a member (or about this object when `key` is empty), unless one was reported before.
   void Fail(std::string_view key, std::string_view detail);
+  // The same with an error found elsewhere: it keeps its reason, and gets this object's place before its own unless it
+  // comes from a reader of the same document.
   void Fail(Error error);
 
   [[nodiscard]] bool ok() const { return !error_.has_value(); }
