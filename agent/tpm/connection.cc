@@ -2,6 +2,8 @@
 
 #include <tss2/tss2_rc.h>
 
+#include <algorithm>
+#include <array>
 #include <utility>
 
 #include "agent/tpm/retry.h"
@@ -107,12 +109,25 @@ Status Connection::MakeRoom() const {
   return Ok();
 }
 
+// TPM2_FlushContext of a handle that ESAPI does not know. Not by Esys_TR_FromTPMPublic: it asks for a public area,
+// which a hash sequence does not have.
 Status Connection::Flush(TPM2_HANDLE handle) const {
-  ESYS_TR object = ESYS_TR_NONE;
-  RETURN_IF_ERROR(Run("find a leftover", [&](ESYS_CONTEXT* esys) {
-    return Esys_TR_FromTPMPublic(esys, handle, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &object);
-  }));
-  return Run("flush a leftover", [&](ESYS_CONTEXT* esys) { return Esys_FlushContext(esys, object); });
+  ByteWriter command;
+  command.PutU16Be(TPM2_ST_NO_SESSIONS);
+  command.PutU32Be(14);
+  command.PutU32Be(TPM2_CC_FlushContext);
+  command.PutU32Be(handle);
+  auto* functions = reinterpret_cast<TSS2_TCTI_CONTEXT_COMMON_V1*>(tcti_);
+  TSS2_RC code = functions->transmit(tcti_, command.bytes().size(), command.bytes().data());
+  std::array<std::uint8_t, TPM2_MAX_RESPONSE_SIZE> response{};
+  std::size_t size = response.size();
+  if (code == TSS2_RC_SUCCESS) code = functions->receive(tcti_, &size, response.data(), TSS2_TCTI_TIMEOUT_BLOCK);
+  if (code != TSS2_RC_SUCCESS) return TpmError("flush a leftover", code);
+  ByteReader reader(BytesView(response).first(std::min(size, response.size())), Reason::kTpmUnavailable, "tpm");
+  RETURN_IF_ERROR(reader.Take(6));
+  ASSIGN_OR_RETURN(std::uint32_t answer, reader.TakeU32Be());
+  if (answer != TPM2_RC_SUCCESS) return TpmError("flush a leftover", answer);
+  return Ok();
 }
 
 Held& Held::operator=(Held&& other) noexcept {

@@ -1,0 +1,336 @@
+#include "agent/session/attester.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "common/base/encoding.h"
+#include "common/base/limits.h"
+#include "tests/agent/support.h"
+#include "tests/fakes/fake_clock.h"
+
+namespace gatehouse::agent {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+const std::string kEnroll(session::kEnrollPath);
+const std::string kActivate(session::kActivatePath);
+const std::string kChallenge(session::kChallengePath);
+const std::string kEvidence(session::kEvidencePath);
+
+class AttesterTest : public testing::Test {
+ protected:
+  AttesterTest() {
+    WriteText(folder_ / "eventlog", "EVENTS");
+    WriteText(folder_ / "imalog", "IMA");
+  }
+
+  [[nodiscard]] Attester Make(const std::string& node, TpmDevice& device) {
+    return Attester({*NodeName::Parse(node), *net::Url::Parse("https://server:8444", Reason::kUsage), device,
+                     event_log_, ima_log_, [this] { return Connect(); }, [this] { return token_; }, clock_,
+                     captured_.log()});
+  }
+  [[nodiscard]] Result<std::unique_ptr<net::HttpTransport>> Connect() {
+    if (no_connection_) return *no_connection_;
+    return service_.Connect();
+  }
+  // Answers the n-th request (from 1) for `path` with `error`, as a server does.
+  void RefuseNth(const std::string& path, int n, Reason reason) {
+    service_.intercept = [this, path, n, reason, seen = 0](const net::HttpRequest& request) mutable {
+      std::optional<Result<net::HttpResponse>> answer;
+      if (request.url.target == path && ++seen == n) {
+        service_.paths.push_back(path);
+        answer = Result<net::HttpResponse>(FakeService::Refuse({reason, "", "as the test wants"}));
+      }
+      return answer;
+    };
+  }
+  void AnswerEverything(const net::HttpResponse& response) {
+    service_.intercept = [response](const net::HttpRequest&) {
+      return std::optional(Result<net::HttpResponse>(response));
+    };
+  }
+
+  fakes::FakeClock clock_{fakes::kPkiNow};
+  CapturedLog captured_;
+  TempFolder folder_;
+  fakes::TestCa manufacturer_ = fakes::TestCa::Root({.common_name = "TPM vendor"});
+  SoftwareDevice device_{manufacturer_};
+  FakeService service_{{manufacturer_.certificate()}, {}, clock_};
+  LogFile event_log_{"event log", folder_ / "eventlog", limits::kEventLogBytes, captured_.log()};
+  LogFile ima_log_{"IMA log", folder_ / "imalog", limits::kImaLogBytes, captured_.log()};
+  Result<std::string> token_ = std::string();
+  std::optional<Error> no_connection_;
+  Attester attester_ = Make("node-a", device_);
+};
+
+TEST_F(AttesterTest, EnrolsOnceThenAttests) {
+  auto first = attester_.Attest();
+  ASSERT_TRUE(first.ok()) << first.error().ToString();
+  EXPECT_EQ(first->status, "affirming");
+  EXPECT_THAT(service_.paths, ElementsAre(kChallenge, kEnroll, kActivate, kChallenge, kEvidence));
+  service_.paths.clear();
+  ASSERT_TRUE(attester_.Attest().ok());
+  EXPECT_THAT(service_.paths, ElementsAre(kChallenge, kEvidence));
+  EXPECT_EQ(device_.identity_reads, 1);
+  EXPECT_EQ(captured_.Count("the attestation key is enrolled"), 1U);
+}
+
+TEST_F(AttesterTest, SendsWhatItCollected) {
+  service_.ima_from = 42;  // whatever is asked for, the whole log goes, and says so
+  ASSERT_TRUE(attester_.Attest().ok());
+  ASSERT_TRUE(service_.last_evidence.has_value());
+  EXPECT_EQ(service_.last_evidence->event_log, ToBytes("EVENTS"));
+  EXPECT_EQ(service_.last_evidence->ima_log, ToBytes("IMA"));
+  EXPECT_EQ(service_.last_evidence->ima_from, 0U);
+  EXPECT_EQ(service_.last_evidence->quote.pcrs.at(HashAlgorithm::kSha256).size(), 10U);
+}
+
+TEST_F(AttesterTest, GoesOnWithoutLogs) {
+  std::filesystem::remove(folder_ / "eventlog");
+  std::filesystem::remove(folder_ / "imalog");
+  ASSERT_TRUE(attester_.Attest().ok());
+  EXPECT_FALSE(service_.last_evidence->event_log.has_value());
+  EXPECT_FALSE(service_.last_evidence->ima_log.has_value());
+}
+
+// A log read before the quote could lack entries that the quote covers.
+TEST_F(AttesterTest, ReadsLogsAfterTheQuote) {
+  device_.before_quote = [&] { WriteText(folder_ / "imalog", "IMA and one more"); };
+  ASSERT_TRUE(attester_.Attest().ok());
+  EXPECT_EQ(service_.last_evidence->ima_log, ToBytes("IMA and one more"));
+}
+
+TEST_F(AttesterTest, TpmIsFreeWhileEvidenceTravels) {
+  ASSERT_TRUE(attester_.Attest().ok());
+  bool open_at_evidence = true;
+  service_.intercept = [&](const net::HttpRequest& request) {
+    if (request.url.target == kEvidence) open_at_evidence = device_.open;
+    return std::optional<Result<net::HttpResponse>>();
+  };
+  ASSERT_TRUE(attester_.Attest().ok());
+  EXPECT_FALSE(open_at_evidence);
+  EXPECT_FALSE(device_.open);
+}
+
+TEST_F(AttesterTest, TpmIsClosedOnEveryPath) {
+  for (const std::string& path : {kChallenge, kEnroll, kActivate, kEvidence}) {
+    service_.Forget();
+    RefuseNth(path, 1, Reason::kOverloaded);
+    EXPECT_EQ(attester_.Attest().error().reason, Reason::kOverloaded) << path;
+    EXPECT_FALSE(device_.open) << path;
+  }
+  service_.intercept = nullptr;
+  device_.broken = Error{Reason::kTpmUnavailable, "tpm", "gone"};
+  EXPECT_EQ(attester_.Attest().error(), *device_.broken);
+  EXPECT_FALSE(device_.open);
+}
+
+TEST_F(AttesterTest, EnrolsAgainWhenTheServerForgot) {
+  ASSERT_TRUE(attester_.Attest().ok());
+  service_.Forget();
+  service_.paths.clear();
+  ASSERT_TRUE(attester_.Attest().ok());
+  EXPECT_THAT(service_.paths, ElementsAre(kChallenge, kEnroll, kActivate, kChallenge, kEvidence));
+}
+
+TEST_F(AttesterTest, EnrolsAgainWhenTheServerForgotBeforeTheEvidence) {
+  ASSERT_TRUE(attester_.Attest().ok());
+  service_.paths.clear();
+  RefuseNth(kEvidence, 1, Reason::kAkUnbound);
+  ASSERT_TRUE(attester_.Attest().ok());
+  EXPECT_THAT(service_.paths, ElementsAre(kChallenge, kEvidence, kEnroll, kActivate, kChallenge, kEvidence));
+}
+
+TEST_F(AttesterTest, EnrolsAgainWithANewKey) {
+  ASSERT_TRUE(attester_.Attest().ok());
+  device_.ReplaceAk();
+  service_.paths.clear();
+  ASSERT_TRUE(attester_.Attest().ok());
+  EXPECT_THAT(service_.paths, ElementsAre(kChallenge, kEnroll, kActivate, kChallenge, kEvidence));
+}
+
+TEST_F(AttesterTest, DoesNotEnrolForEver) {
+  AnswerEverything(FakeService::Refuse({Reason::kAkUnbound, "", ""}));
+  EXPECT_EQ(attester_.Attest().error().reason, Reason::kAkUnbound);
+  EXPECT_LE(service_.requests.size(), 3U);
+}
+
+TEST_F(AttesterTest, AsksOnceMoreWhenTheNonceExpired) {
+  ASSERT_TRUE(attester_.Attest().ok());
+  service_.paths.clear();
+  RefuseNth(kEvidence, 1, Reason::kNonceExpired);
+  ASSERT_TRUE(attester_.Attest().ok());
+  EXPECT_THAT(service_.paths, ElementsAre(kChallenge, kEvidence, kChallenge, kEvidence));
+}
+
+TEST_F(AttesterTest, GivesUpWhenTheNonceExpiresAgain) {
+  ASSERT_TRUE(attester_.Attest().ok());
+  service_.paths.clear();
+  device_.before_quote = [&] { clock_.Advance(limits::kNonceLifetime + Duration(1)); };  // a very slow TPM
+  EXPECT_EQ(attester_.Attest().error().reason, Reason::kNonceExpired);
+  EXPECT_THAT(service_.paths, ElementsAre(kChallenge, kEvidence, kChallenge, kEvidence));
+}
+
+// A request whose answer was lost is not sent again: its nonce is used up.
+TEST_F(AttesterTest, NeverSendsANonceTwice) {
+  ASSERT_TRUE(attester_.Attest().ok());
+  service_.intercept = [&](const net::HttpRequest& request) {
+    std::optional<Result<net::HttpResponse>> answer;
+    if (request.url.target == kEvidence) {
+      EXPECT_EQ(service_.Handle(request.url.target, request.body).status, 200);
+      answer = Result<net::HttpResponse>(Error{Reason::kNetworkUnavailable, "", "broken off"});
+    }
+    return answer;
+  };
+  EXPECT_EQ(attester_.Attest().error().reason, Reason::kNetworkUnavailable);
+  service_.intercept = nullptr;
+  EXPECT_TRUE(attester_.Attest().ok());
+}
+
+TEST_F(AttesterTest, ReportsTheServersReason) {
+  RefuseNth(kChallenge, 1, Reason::kNodeConflict);
+  auto refused = attester_.Attest();
+  EXPECT_EQ(refused.error(), (Error{Reason::kNodeConflict, "server", "as the test wants"}));
+}
+
+TEST_F(AttesterTest, AnswersThatAreNotOfThisProtocol) {
+  struct {
+    const char* name;
+    net::HttpResponse response;
+    Reason reason;
+  } table[] = {
+      {"a web page", {200, {}, "<html>hello</html>"}, Reason::kMessageMalformed},
+      {"another message", {200, {}, "{\"ear\":\"x\"}"}, Reason::kMessageMalformed},
+      {"a proxy's error", {502, {}, "<html>Bad Gateway</html>"}, Reason::kNetworkUnavailable},
+      {"another server", {404, {}, "not found"}, Reason::kNetworkUnavailable},
+      {"a redirect", {302, {{"Location", "https://evil/"}}, ""}, Reason::kNetworkUnavailable},
+      {"no content", {204, {}, ""}, Reason::kNetworkUnavailable},
+      {"a reason of tomorrow", {403, {}, R"({"reason":"moon-phase","detail":"x"})"}, Reason::kMessageMalformed},
+      {"a fault of tomorrow", {503, {}, R"({"reason":"moon-phase","detail":"x"})"}, Reason::kNetworkUnavailable},
+  };
+  for (const auto& row : table) {
+    AnswerEverything(row.response);
+    auto outcome = attester_.Attest();
+    ASSERT_FALSE(outcome.ok()) << row.name;
+    EXPECT_EQ(outcome.error().reason, row.reason) << row.name << ": " << outcome.error().ToString();
+  }
+}
+
+TEST_F(AttesterTest, ServersTextCannotForgeLogLines) {
+  AnswerEverything(FakeService::Refuse({Reason::kNodeConflict, "", "a\nb\x1b[2J"}));
+  EXPECT_EQ(attester_.Attest().error().detail, "a\\x0ab\\x1b[2J");
+}
+
+TEST_F(AttesterTest, BindingOfAnotherKeyIsRefused) {
+  service_.intercept = [&](const net::HttpRequest& request) {
+    std::optional<Result<net::HttpResponse>> answer;
+    if (request.url.target == kActivate) {
+      answer = net::HttpResponse{200, {}, Encode(session::ActivateResponse{"000b" + std::string(64, 'a')})};
+    }
+    return answer;
+  };
+  EXPECT_EQ(attester_.Attest().error().reason, Reason::kMessageMalformed);
+}
+
+TEST_F(AttesterTest, WithoutAnEndorsementCertificateSaysWhatToDo) {
+  device_.ek_certificate.clear();
+  auto outcome = attester_.Attest();
+  EXPECT_EQ(outcome.error().reason, Reason::kTpmUnavailable);
+  EXPECT_THAT(outcome.error().detail, HasSubstr("tpm.ek"));
+  EXPECT_EQ(service_.CountOf(kEnroll), 0U);
+}
+
+TEST_F(AttesterTest, CredentialForAnotherTpmIsUnanswered) {
+  SoftwareDevice other(manufacturer_);
+  service_.intercept = [&](const net::HttpRequest& request) {
+    std::optional<Result<net::HttpResponse>> answer;
+    if (request.url.target == kEnroll) {  // somebody between us and the server has the secret encrypted to another TPM
+      auto swapped = *session::DecodeEnrollRequest(request.body);
+      swapped.ek_certificate = other.ek_certificate;
+      swapped.ek_public = other.tpm.ek().area().bytes;
+      answer = service_.Handle(kEnroll, Encode(swapped));
+    }
+    return answer;
+  };
+  EXPECT_EQ(attester_.Attest().error().reason, Reason::kCredentialUnanswered);
+  EXPECT_EQ(service_.CountOf(kActivate), 0U);
+}
+
+TEST_F(AttesterTest, TokenGoesWithEveryRequestAndIsReadEachTime) {
+  int reads = 0;
+  Attester attester({*NodeName::Parse("node-a"), *net::Url::Parse("https://server:8444", Reason::kUsage), device_,
+                     event_log_, ima_log_, [this] { return Connect(); },
+                     [&] { return Result<std::string>("token" + std::to_string(++reads)); }, clock_, captured_.log()});
+  ASSERT_TRUE(attester.Attest().ok());
+  ASSERT_EQ(service_.requests.size(), 5U);
+  for (std::size_t i = 0; i < service_.requests.size(); ++i) {
+    EXPECT_THAT(service_.requests[i].headers, ElementsAre(std::pair<std::string, std::string>(
+                                                  "Authorization", "Bearer token" + std::to_string(i + 1))));
+  }
+  EXPECT_THAT(captured_.Text(), Not(HasSubstr("token")));
+}
+
+TEST_F(AttesterTest, UnreadableTokenSendsNothing) {
+  token_ = Error{Reason::kFileUnreadable, "token", "gone"};
+  EXPECT_EQ(attester_.Attest().error().reason, Reason::kFileUnreadable);
+  EXPECT_TRUE(service_.requests.empty());
+}
+
+TEST_F(AttesterTest, WithoutTokenThereIsNoAuthorization) {
+  ASSERT_TRUE(attester_.Attest().ok());
+  EXPECT_TRUE(service_.requests.front().headers.empty());
+}
+
+TEST_F(AttesterTest, NoConnectionLeavesTheTpmAlone) {
+  no_connection_ = Error{Reason::kFileUnreadable, "ca.pem", "gone"};
+  device_.broken = Error{Reason::kInternal, "", "must not be asked"};
+  EXPECT_EQ(attester_.Attest().error(), *no_connection_);
+}
+
+TEST_F(AttesterTest, RequestsAreWhatTheProtocolSays) {
+  ASSERT_TRUE(attester_.Attest().ok());
+  for (const net::HttpRequest& request : service_.requests) {
+    EXPECT_EQ(request.method, "POST");
+    EXPECT_EQ(request.content_type, "application/json");
+    EXPECT_EQ(request.url.Origin(), "https://server:8444");
+    EXPECT_EQ(request.max_response_bytes, limits::kAttestationBytes);
+  }
+}
+
+// G19: a node that relays another node's challenge to its own TPM, or its own challenge to another node's TPM, gains
+// nothing.
+using Adversarial_G19 = AttesterTest;
+
+TEST_F(Adversarial_G19, ChallengeOfAnotherNode) {
+  SoftwareDevice device_b(manufacturer_);
+  Attester attester_b = Make("node-b", device_b);
+  ASSERT_TRUE(attester_.Attest().ok());
+  ASSERT_TRUE(attester_b.Attest().ok());
+  std::string name_a = EncodeHex(device_.ak.name());
+  service_.intercept = [&](const net::HttpRequest& request) {
+    std::optional<Result<net::HttpResponse>> answer;
+    if (request.url.target == kChallenge) {
+      answer = service_.Handle(kChallenge, Encode(session::ChallengeRequest{"node-a", name_a}));
+    }
+    return answer;
+  };
+  EXPECT_EQ(attester_b.Attest().error().reason, Reason::kNonceMismatch);
+}
+
+// Q6: two agents with one node name and two TPMs: the second is a new enrolment, never mixed up with the first.
+using Adversarial_Q6 = AttesterTest;
+
+TEST_F(Adversarial_Q6, SameNodeOtherTpm) {
+  SoftwareDevice other(manufacturer_);
+  Attester imposter = Make("node-a", other);
+  ASSERT_TRUE(attester_.Attest().ok());
+  RefuseNth(kEnroll, 1, Reason::kNodeConflict);
+  EXPECT_EQ(imposter.Attest().error().reason, Reason::kNodeConflict);
+  service_.intercept = nullptr;
+  EXPECT_TRUE(attester_.Attest().ok());
+}
+
+}  // namespace
+}  // namespace gatehouse::agent
