@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <fstream>
 #include <iostream>
 
 #include "common/base/encoding.h"
+#include "common/base/file.h"
 #include "common/base/limits.h"
 #include "common/codec/json.h"
 #include "common/net/https_transport.h"
@@ -38,7 +38,7 @@ std::string Environment(const char* name, const char* lower) {
 Result<net::TransportOptions> TransportFor(const RegistryOptions& options) {
   net::TransportOptions transport;
   if (!options.ca_file.empty()) {
-    ASSIGN_OR_RETURN(transport.tls.ca_pem, ReadFile(options.ca_file, limits::kMiB));
+    ASSIGN_OR_RETURN(transport.tls.ca_pem, ReadTextFile(options.ca_file, limits::kMiB));
   }
   transport.proxy = {.https_proxy = Environment("HTTPS_PROXY", "https_proxy"),
                      .http_proxy = Environment("http_proxy", "http_proxy"),
@@ -66,18 +66,6 @@ void WriteDecision(codec::JsonWriter& json, const gate::Decision& decision) {
 }
 
 }  // namespace
-
-Result<std::string> ReadFile(const std::string& path, std::size_t max_bytes) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return Error{Reason::kFileUnreadable, path, "the file could not be opened"};
-  std::string text(max_bytes + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (file.bad()) return Error{Reason::kFileUnreadable, path, "the file could not be read"};
-  text.resize(static_cast<std::size_t>(file.gcount()));
-  if (text.size() > max_bytes)
-    return Error{Reason::kLimitExceeded, path, "the file is larger than " + std::to_string(max_bytes) + " bytes"};
-  return text;
-}
 
 std::shared_ptr<const policy::PolicySet> LoadOrComplain(const std::vector<std::string>& paths,
                                                         std::vector<Error>* errors) {
@@ -131,7 +119,7 @@ Result<std::unique_ptr<LocalGate>> LocalGate::Make(const Options& options,
   ASSIGN_OR_RETURN(auto transport, net::MakeHttpsTransport(std::move(transport_options)));
   registry::Credentials credentials;
   if (!options.registry.docker_config.empty()) {
-    ASSIGN_OR_RETURN(std::string text, ReadFile(options.registry.docker_config, limits::kDockerConfigBytes));
+    ASSIGN_OR_RETURN(std::string text, ReadTextFile(options.registry.docker_config, limits::kDockerConfigBytes));
     ASSIGN_OR_RETURN(credentials, registry::Credentials::FromDockerConfig(text, options.registry.docker_config));
   }
   auto impl = std::make_unique<Impl>(std::move(transport), options, std::move(set), std::move(credentials));

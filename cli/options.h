@@ -39,8 +39,6 @@ struct Options {
 [[nodiscard]] std::shared_ptr<const policy::PolicySet> LoadOrComplain(const std::vector<std::string>& paths,
                                                                       std::vector<Error>* errors);
 
-[[nodiscard]] Result<std::string> ReadFile(const std::string& path, std::size_t max_bytes);
-
 // A gate over real registries, as the webhook has it, without its memory.
 class LocalGate {
  public:

@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include "cli/options.h"
+#include "common/base/file.h"
 #include "common/base/limits.h"
 #include "common/codec/yaml.h"
 
@@ -18,11 +19,11 @@ Result<std::vector<admission::ReviewRequest>> ReadRequests(const Options& option
     return Ok();
   };
   if (!options.review_file.empty()) {
-    ASSIGN_OR_RETURN(std::string text, ReadFile(options.review_file, limits::kReviewBytes));
+    ASSIGN_OR_RETURN(std::string text, ReadTextFile(options.review_file, limits::kReviewBytes));
     RETURN_IF_ERROR(take(admission::ParseReview(text), options.review_file));
     return requests;
   }
-  ASSIGN_OR_RETURN(std::string text, ReadFile(options.manifest_file, limits::kYamlBytes));
+  ASSIGN_OR_RETURN(std::string text, ReadTextFile(options.manifest_file, limits::kYamlBytes));
   ASSIGN_OR_RETURN(auto documents, codec::ParseYaml(text, options.manifest_file));
   for (const codec::JsonDocument& document : documents) {
     RETURN_IF_ERROR(take(admission::ParseManifestObject(document.root().Serialize(), options.namespace_name),

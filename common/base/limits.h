@@ -83,6 +83,7 @@ inline constexpr std::size_t kNoncesPerNode =
 // --- time
 inline constexpr std::chrono::seconds kConnectTimeout{3};
 inline constexpr std::chrono::seconds kRequestTimeout{10};    // one HTTP exchange, unless a deadline is nearer
+inline constexpr std::chrono::seconds kTokenCacheTime{3600};   // for a registry's bearer token, however long it says it lives
 inline constexpr std::chrono::seconds kNonceLifetime{120};    // a slow TPM needs seconds; a queue of evidence a minute
 inline constexpr std::chrono::seconds kReplicaClockSkew{30};  // by which a replica's clock may be ahead of another's
 

@@ -1,11 +1,10 @@
 #include "webhook/attest/enrolment_store.h"
 
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 #include <tuple>
 
 #include "common/base/encoding.h"
+#include "common/base/file.h"
 #include "common/base/limits.h"
 #include "common/codec/json.h"
 #include "common/codec/time.h"
@@ -34,14 +33,6 @@ claims::TpmClock ReadClock(ObjectReader& reader) {
   clock.restart_count = static_cast<std::uint32_t>(reader.Int("restartCount", 0, kU32));
   clock.safe = reader.OptionalBool("safe").value_or(false);
   return clock;
-}
-
-Result<std::string> ReadFile(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  if (!file.good() && !file.eof()) return Error{Reason::kFileUnreadable, path.string(), "the file could not be read"};
-  return text.str();
 }
 
 }  // namespace
@@ -101,7 +92,7 @@ Result<std::unique_ptr<EnrolmentStore>> EnrolmentStore::Open(std::string folder)
   fs::create_directories(store->folder_, error);
   for (const auto& entry : fs::directory_iterator(store->folder_, error)) {
     if (entry.path().extension() != kSuffix) continue;
-    ASSIGN_OR_RETURN(std::string text, ReadFile(entry.path()));
+    ASSIGN_OR_RETURN(std::string text, ReadTextFile(entry.path(), limits::kAttestationBytes));
     auto enrolment = DecodeEnrolment(text);
     if (!enrolment.ok()) return enrolment.error().In(entry.path().string());
     store->node_by_ek_[enrolment->ek.text()] = enrolment->node;
@@ -115,21 +106,9 @@ std::string EnrolmentStore::PathOf(const std::string& node) const {
   return folder_ + "/" + node + std::string(kSuffix);
 }
 
-// Written beside the file, then renamed over it: a crash leaves the old or the new one.
 Status EnrolmentStore::Save(const Enrolment& enrolment) const {
   if (folder_.empty()) return Ok();
-  std::string path = PathOf(enrolment.node);
-  std::string temporary = path + ".new";
-  {
-    std::ofstream file(temporary, std::ios::binary | std::ios::trunc);
-    file << EncodeEnrolment(enrolment);
-    file.flush();
-    if (!file.good()) return Error{Reason::kInternal, temporary, "the enrolment could not be written"};
-  }
-  std::error_code error;
-  fs::rename(temporary, path, error);
-  if (error) return Error{Reason::kInternal, path, "the enrolment could not be written: " + error.message()};
-  return Ok();
+  return WriteFile(PathOf(enrolment.node), AsBytes(EncodeEnrolment(enrolment)));
 }
 
 // The mutex is held. An admin releases a binding by removing its file.
