@@ -9,10 +9,10 @@ deps: ## install what it takes to build and test (Debian packages; deps/apt.txt)
 	@deps/install.sh deps/apt.txt
 
 build: deps ## build the three programs, optimised and hardened, into build/release/bin
-	@cmake --preset release --log-level=WARNING && cmake --build --preset release
+	@cmake --preset release --log-level=WARNING >/dev/null && cmake --build --preset release
 
 test: deps ## build everything with asserts, run every test
-	@cmake --preset dev --log-level=WARNING && cmake --build --preset dev && ctest --preset dev --output-on-failure
+	@cmake --preset dev --log-level=WARNING >/dev/null && cmake --build --preset dev && ctest --preset dev --output-on-failure
 
 demo: build ## a real API server, two nodes, two TPMs: watch them obey (as root)
 	@e2e/local/run.sh
@@ -21,10 +21,10 @@ e2e: build ## the same, as the test that it is (as root)
 	@e2e/local/run.sh
 
 bench: deps ## admission decisions warm and cold, quote verification, beside the raw cost
-	@cmake --preset bench --log-level=WARNING && cmake --build --preset bench --target bench_all && tests/bench/run.sh build/bench/bin
+	@cmake --preset bench --log-level=WARNING >/dev/null && cmake --build --preset bench --target bench_all && tests/bench/run.sh build/bench/bin
 
 fuzz: deps ## run every fuzz target for SECONDS each (default 30)
-	@cmake --preset fuzz --log-level=WARNING && cmake --build --preset fuzz && tests/fuzz/run.sh build/fuzz/bin $(or $(SECONDS_EACH),30)
+	@cmake --preset fuzz --log-level=WARNING >/dev/null && cmake --build --preset fuzz && tests/fuzz/run.sh build/fuzz/bin $(or $(SECONDS_EACH),30)
 
 asan: deps ## every test under the address and undefined behaviour sanitizers
 	@cmake --workflow --preset asan

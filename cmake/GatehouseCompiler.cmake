@@ -5,6 +5,7 @@ set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
 
 find_program(CCACHE_PROGRAM ccache)
@@ -29,7 +30,8 @@ target_compile_options(gatehouse_options INTERFACE
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   target_compile_options(gatehouse_options INTERFACE -Wduplicated-cond -Wduplicated-branches -Wlogical-op -Wuseless-cast)
   # g++ 12 reports these inside its own headers (std::string, std::optional) with optimisation on: false positives.
-  target_compile_options(gatehouse_options INTERFACE -Wno-restrict -Wno-maybe-uninitialized -Wno-null-dereference)
+  target_compile_options(gatehouse_options INTERFACE -Wno-restrict -Wno-maybe-uninitialized -Wno-null-dereference
+    -Wno-array-bounds -Wno-stringop-overflow -Wno-stringop-overread)
 endif()
 
 if(GATEHOUSE_SANITIZE)

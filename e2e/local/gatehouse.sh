@@ -15,7 +15,11 @@ write_webhook_config() {
   cat >"$GATEHOUSE/webhook.yaml" <<Y
 admission:
   listen: "$CP_IP:8443"
-  tls: {certificate: $PKI/gatehouse.crt, key: $PKI/gatehouse.key, clientCA: $PKI/admission-client-ca.crt}
+  tls:
+    certificate: $PKI/gatehouse.crt
+    key: $PKI/gatehouse.key
+    clientCA: $PKI/admission-client-ca.crt
+    requireClientCertificate: true
   unmatchedImages: deny
   unmatchedNodes: deny
 attestation:

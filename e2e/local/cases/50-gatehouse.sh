@@ -19,6 +19,16 @@ metrics_count() {
   [ "$allowed" -ge 10 ] && [ "$denied" -ge 10 ] && [ "$unsigned" -ge 5 ]
 }
 
+# resident NAME: in kB.
+resident() { awk '/^VmRSS:/ { print $2 }' "/proc/$(pgrep -n -x -- "${1:0:15}")/status"; }
+
+memory_is_small() {
+  local webhook agent
+  webhook=$(resident gatehouse-webhook) && agent=$(resident gatehouse-agent) || return 1
+  WORDS="resident: webhook $webhook kB of 30720, agent $agent kB of 12288"
+  [ "$webhook" -lt 30720 ] && [ "$agent" -lt 12288 ]
+}
+
 # Only the API server may ask: the answers tell which signatures and nodes are
 # trusted, and each question costs work. The same request with its certificate is
 # answered, so what refuses the others is theirs.
@@ -43,6 +53,7 @@ webhook_down() {
 deleted() { KD delete pod signed --grace-period=0 --force 2>/dev/null; }
 
 expect 'metrics after all this' 'decisions are counted' metrics_count
+expect 'memory after all this' 'webhook < 30 MB, agent < 12 MB' memory_is_small
 expect 'admission request without the API server'"'"'s certificate' 'refused by TLS' door_refuses
 expect 'admission request with the certificate of a kubelet' 'refused by TLS' \
   door_refuses --cert "$PKI/node2.crt" --key "$PKI/node2.key"
