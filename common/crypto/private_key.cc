@@ -97,7 +97,7 @@ Result<PrivateKey> PrivateKey::Generate(KeyType type, std::size_t rsa_bits) {
     case KeyType::kEcP256:
     case KeyType::kEcP384:
     case KeyType::kEcP521:
-      key.reset(EVP_EC_gen(GroupName(type)));
+      key.reset(EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", GroupName(type)));
       break;
   }
   Require(key != nullptr, "a new key");

@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 #include <openssl/err.h>
 
+#include <atomic>
+#include <thread>
+
 #include "common/base/limits.h"
 #include "common/crypto/x509.h"
 #include "tests/common/crypto/testdata.h"
@@ -402,6 +405,27 @@ TEST_F(ChainTest, ARootOfRsa1024IsRefused) {
   const Result<Path> path = VerifyChain(leaf.front(), {}, weak, At(leaf.front().NotBefore()));
   EXPECT_EQ(ReasonOf(path), Reason::kCertificateUntrusted);
   EXPECT_THAT(path.error().detail, HasSubstr("too weak"));
+}
+
+// OpenSSL verifies with keys of up to 16384 bits, which whoever sends the intermediate may choose.
+TEST_F(ChainTest, AnIntermediateOfRsa8192IsRefused) {
+  const Path chain = Certificate::ListFromPem(TestText("keys/rsa8192-chain.crt.pem")).value();
+  ASSERT_EQ(chain.size(), 3U);
+  const ChainOptions options = At(chain[0].NotBefore());
+  EXPECT_EQ(ReasonOf(VerifyChain(chain[0], {chain[1]}, {chain[2]}, options)), Reason::kCertificateUntrusted);
+  EXPECT_TRUE(VerifyChain(chain[0], {}, {chain[1]}, options).ok()) << "an operator may trust it";
+}
+
+TEST_F(ChainTest, CertificatesMayBeSharedByThreads) {
+  std::atomic<int> good = 0;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      for (int n = 0; n < 20; ++n) good += Verify(leaf_).ok() ? 1 : 0;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(good, 80);
 }
 
 TEST_F(ChainTest, ElevenIntermediatesAreTooMany) {

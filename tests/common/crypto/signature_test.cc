@@ -4,6 +4,8 @@
 #include <openssl/err.h>
 
 #include <algorithm>
+#include <atomic>
+#include <thread>
 
 #include "common/base/encoding.h"
 #include "common/crypto/hash.h"
@@ -120,6 +122,25 @@ TEST_P(EveryKeyType, SignsTheEmptyMessage) {
     EXPECT_TRUE(key.Public().Verify(scheme, kSha256, {}, signature));
     EXPECT_FALSE(key.Public().Verify(scheme, kSha256, Bytes(1), signature));
     EXPECT_FALSE(key.Public().Verify(scheme, kSha256, {}, {})) << "an empty signature";
+  }
+}
+
+TEST_P(EveryKeyType, MayBeSharedByThreads) {
+  const PrivateKey key = PrivateKey::Generate(GetParam()).value();
+  const PublicKey shared = key.Public();
+  const Bytes message = ToBytes("a message");
+  for (const Scheme scheme : kSchemes) {
+    if (!Has(GetParam(), scheme)) continue;
+    const Bytes signature = key.Sign(scheme, kSha256, message).value();
+    std::atomic<int> good = 0;
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 4; ++i) {
+      threads.emplace_back([&] {
+        for (int n = 0; n < 10; ++n) good += shared.Verify(scheme, kSha256, message, signature) ? 1 : 0;
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_EQ(good, 40);
   }
 }
 

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <openssl/err.h>
 
+#include <algorithm>
+
 #include "common/base/limits.h"
 #include "common/codec/pem.h"
 #include "common/crypto/hash.h"
@@ -135,9 +137,9 @@ TEST_F(CertificateTest, AnExtensionThatOccursTwiceIsRefused) {
   Bytes der = root_.Leaf(LeafSpec("leaf").With("1.2.3.4", "DER:0500").With("1.2.3.5", "DER:0500")).der;
   ASSERT_TRUE(Certificate::FromDer(der).ok());
   const Bytes second{0x06, 0x03, 0x2A, 0x03, 0x05};
-  const auto found = std::ranges::search(der, second);
-  ASSERT_FALSE(found.empty());
-  *(found.end() - 1) = 0x04;
+  const auto found = std::search(der.begin(), der.end(), second.begin(), second.end());
+  ASSERT_NE(found, der.end());
+  found[static_cast<std::ptrdiff_t>(second.size()) - 1] = 0x04;
   const Result<Certificate> certificate = Certificate::FromDer(der);
   ASSERT_FALSE(certificate.ok());
   EXPECT_EQ(certificate.error().reason, Reason::kCertificateMalformed);
@@ -148,9 +150,9 @@ TEST_F(CertificateTest, AMalformedKnownExtensionIsRefused) {
   // basicConstraints: SEQUENCE {} becomes SEQUENCE { with one byte missing.
   Bytes der = root_.Leaf(LeafSpec("leaf").Without("subjectKeyIdentifier")).der;
   const Bytes basic_constraints{0x06, 0x03, 0x55, 0x1D, 0x13, 0x01, 0x01, 0xFF, 0x04, 0x02, 0x30, 0x00};
-  const auto found = std::ranges::search(der, basic_constraints);
-  ASSERT_FALSE(found.empty());
-  *(found.end() - 1) = 0x01;
+  const auto found = std::search(der.begin(), der.end(), basic_constraints.begin(), basic_constraints.end());
+  ASSERT_NE(found, der.end());
+  found[static_cast<std::ptrdiff_t>(basic_constraints.size()) - 1] = 0x01;
   EXPECT_EQ(Certificate::FromDer(der).error().reason, Reason::kCertificateMalformed);
 }
 
@@ -159,9 +161,9 @@ TEST_F(CertificateTest, AValidityThatIsNoDateIsRefused) {
   const Bytes not_before = ToBytes("260101000000Z");
   for (const char* bad : {"261301000000Z", "260230000000Z", "260101240000Z", "260101000000+", "26010100000 Z"}) {
     Bytes broken = der;
-    const auto found = std::ranges::search(broken, not_before);
-    ASSERT_FALSE(found.empty());
-    std::ranges::copy(std::string_view(bad), found.begin());
+    const auto found = std::search(broken.begin(), broken.end(), not_before.begin(), not_before.end());
+    ASSERT_NE(found, broken.end());
+    std::ranges::copy(std::string_view(bad), found);
     EXPECT_EQ(Certificate::FromDer(broken).error().reason, Reason::kCertificateMalformed) << bad;
   }
 }

@@ -171,8 +171,7 @@ TEST_F(Adversarial_K1, AmbiguousHeadersAreRefused) {
       R"(["ES256"])",
       R"("ES256")",
       "",
-      R"({"alg":"ES256","typ":"eat+jwt"} )"
-      "x",
+      R"({"alg":"ES256","typ":"eat+jwt"} x)",
   };
   for (const char* header : headers) EXPECT_EQ(ReasonOf(WithHeader(header)), Reason::kTokenMalformed) << header;
 }
