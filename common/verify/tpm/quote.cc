@@ -131,7 +131,8 @@ Status CheckValues(const QuoteInfo& quote, const PcrValues& values, HashAlgorith
 Status CheckClock(const evidence::tpm::ClockInfo& clock, const std::optional<claims::TpmClock>& last) {
   const auto refuse = [](std::string detail) { return Refuse(Reason::kClockRewound, std::move(detail)); };
   if (!clock.safe)
-    return refuse("the clock is not safe: the TPM was not shut down in order; it becomes safe within about 70 minutes");
+    return refuse(
+        "the clock is not safe: the TPM lost power without a shutdown and has not reached its next saved time yet");
   if (!last) return Ok();
   if (clock.reset_count < last->reset_count) return refuse("resetCount decreased");
   if (clock.reset_count == last->reset_count && clock.restart_count < last->restart_count)

@@ -274,5 +274,63 @@ TEST(TpmVectors, QuoteOfTpm2ToolsWithPcr16InItsSelection) {
   ExpectGoodButForTheSelection(quote, ak, "public/tpm");
 }
 
+// As much of protocol buffers as go-tpm-tools' Attestation message needs: field number and bytes, or a number.
+struct ProtoField {
+  std::uint64_t number;
+  std::uint64_t value;
+  BytesView bytes;
+};
+
+std::vector<ProtoField> ReadProto(BytesView message) {
+  ByteReader reader(message, Reason::kEvidenceMalformed, "protobuf");
+  const auto varint = [&reader] {
+    std::uint64_t value = 0;
+    for (unsigned shift = 0;; shift += 7) {
+      const std::uint8_t byte = reader.TakeU8().value();
+      value |= std::uint64_t{byte & 0x7FU} << shift;
+      if (byte < 0x80) return value;
+    }
+  };
+  std::vector<ProtoField> fields;
+  while (reader.remaining() > 0) {
+    const std::uint64_t key = varint();
+    ProtoField field{key >> 3, varint(), {}};
+    if ((key & 7) == 2) field.bytes = reader.Take(field.value).value();
+    fields.push_back(field);
+  }
+  return fields;
+}
+
+// Quotes of a cloud's TPM over SHA-1, SHA-256 and SHA-384: the digest is of the scheme's hash in all three.
+TEST(TpmVectors, QuotesOfACloudsTpmInThreeBanks) {
+  const path file = fakes::VectorsDir() / "public/tpm/gce-cos-85-nonce9009.pb";
+  if (!std::filesystem::exists(file)) GTEST_SKIP() << "no vectors beside the checkout";
+  const Bytes message = Read(file);
+  std::optional<PublicArea> ak;
+  int quotes = 0;
+  for (const ProtoField& field : ReadProto(message)) {
+    if (field.number == 1) ak = evidence::tpm::ParsePublic(field.bytes).value();
+    if (field.number != 2) continue;
+    RealQuote quote;
+    for (const ProtoField& part : ReadProto(field.bytes)) {
+      if (part.number == 1) quote.attest = ToBytes(part.bytes);
+      if (part.number == 2) quote.signature = ToBytes(part.bytes);
+      if (part.number != 3) continue;
+      HashAlgorithm bank{};
+      for (const ProtoField& pcr : ReadProto(part.bytes)) {
+        if (pcr.number == 1) bank = evidence::tpm::HashFromAlgId(static_cast<std::uint16_t>(pcr.value)).value();
+        if (pcr.number != 2) continue;
+        const auto entry = ReadProto(pcr.bytes);
+        quote.pcrs[bank][static_cast<unsigned>(entry.at(0).value)] = ToBytes(entry.at(1).bytes);
+      }
+    }
+    quote.parsed = evidence::tpm::ParseAttest(quote.attest).value();
+    quote.nonce = {0x90, 0x09};
+    ExpectGoodButForTheSelection(quote, ak.value(), std::to_string(quotes));
+    ++quotes;
+  }
+  EXPECT_EQ(quotes, 3);
+}
+
 }  // namespace
 }  // namespace gatehouse::verify::tpm
