@@ -149,9 +149,9 @@ TEST_F(ImageGate, SelectorsApply) {
   std::string spaces = "apiVersion: v1\nkind: Namespace\nmetadata: {name: default, labels: {env: prod}}\n---\n";
   Load(ImagePolicyYaml("signed", "registry.example/**", KeyAuthority("release", key.Public()), more) + spaces);
   auto request = Pod({"registry.example/app:1"});
-  request.labels = {{"tier", "web"}};
+  request.labels = policy::Labels{{"tier", "web"}};
   EXPECT_EQ(OnlyReason(Decide(request)), Reason::kImageUnsigned);
-  request.labels = {{"tier", "db"}};
+  request.labels = policy::Labels{{"tier", "db"}};
   EXPECT_EQ(OnlyReason(Decide(request)), Reason::kNoPolicyMatches);
   request.labels = std::nullopt;  // kind EphemeralContainers
   Decision unknown = Decide(request);

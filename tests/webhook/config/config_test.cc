@@ -108,9 +108,10 @@ TEST_P(BadConfigTest, IsRefusedWithItsPlace) {
 INSTANTIATE_TEST_SUITE_P(
     OneDefectEach, BadConfigTest,
     ::testing::Values(
-        BadCase{"misspelt_section", "admission:", "admision:", "did you mean 'admission'"},
+        BadCase{"misspelt_section", "policies: {folder: policies, reloadInterval: 500ms}",
+                "policies: {folder: policies}\npolicys: {}", "did you mean 'policies'"},
         BadCase{"misspelt_field", "unmatchedImages", "unmatchedImage", "did you mean 'unmatchedImages'"},
-        BadCase{"misspelt_tls", "clientCA: c.crt", "clientCa: c.crt", "did you mean 'clientCA'"},
+        BadCase{"misspelt_tls", "clientCA: d.crt", "clientCa: d.crt", "did you mean 'clientCA'"},
         BadCase{"unknown_effect", "unmatchedNodes: allow", "unmatchedNodes: maybe", "deny"},
         BadCase{"bad_duration", "budgetMargin: 100ms", "budgetMargin: 100", "budgetMargin"},
         BadCase{"duration_out_of_range", "defaultTimeout: 5s", "defaultTimeout: 60s", "30s"},

@@ -21,9 +21,7 @@ std::string Policy(const std::string& name, const std::string& glob = "registry.
 
 class PolicyWatcherTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    folder = fs::path(::testing::TempDir()) / ("policies-" + std::to_string(::getpid()) + "-" +
-                                               ::testing::UnitTest::GetInstance()->current_test_info()->name());
+  PolicyWatcherTest() {
     fs::remove_all(folder);
     fs::create_directories(folder);
     Write("a.yaml", Policy("a"));
@@ -31,7 +29,8 @@ class PolicyWatcherTest : public ::testing::Test {
   void TearDown() override { fs::remove_all(folder); }
   void Write(const std::string& name, const std::string& text) { std::ofstream(folder / name) << text; }
 
-  fs::path folder;
+  fs::path folder = fs::path(::testing::TempDir()) / ("policies-" + std::to_string(::getpid()) + "-" +
+                                                      ::testing::UnitTest::GetInstance()->current_test_info()->name());
   fakes::FakeClock clock;
   telemetry::Logger log{-1, telemetry::Level::kOff, clock};
   telemetry::Metrics metrics;
