@@ -137,35 +137,54 @@ bool IsSafeHeader(const std::pair<std::string, std::string>& header) {
          std::all_of(value.begin(), value.end(), [](char c) { return c >= 0x20 && c < 0x7F; });
 }
 
-Result<httplib::Request> MakeRequest(const HttpRequest& from, const std::string& target, const Headers& extra) {
+bool IsVisible(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return c > 0x20 && c < 0x7F; });
+}
+
+httplib::Request MakeRequest(const HttpRequest& from, const std::string& target, const Headers& extra) {
   httplib::Request request;
-  auto visible = [](char c) { return c > 0x20 && c < 0x7F; };
-  if (!IsToken(from.method) || !std::all_of(target.begin(), target.end(), visible)) {
-    return Error{Reason::kInternal, from.url.Authority(), "the request line would hold a space or a control character"};
-  }
   request.method = from.method;
   request.path = target;
   request.body = from.body;
-  request.headers = {{"Host", from.url.Authority()}, {"Accept-Encoding", "identity"}, {"User-Agent", "gatehouse"}};
+  request.headers = {{"Host", from.url.Authority()}, {"Accept-Encoding", "identity"}};
   if (!from.content_type.empty()) request.headers.emplace("Content-Type", from.content_type);
   for (const Headers* headers : {&from.headers, &extra}) {
-    for (const auto& header : *headers) {
-      if (!IsSafeHeader(header)) {
-        return Error{Reason::kInternal, from.url.Authority(),
-                     "the header " + Printable(header.first, 40) + " cannot be sent"};
-      }
-      if (EqualsIgnoreCase(header.first, "User-Agent")) request.headers.erase("User-Agent");
-      request.headers.emplace(header.first, header.second);
-    }
+    for (const auto& [name, value] : *headers) request.headers.emplace(name, value);
   }
+  if (!request.has_header("User-Agent")) request.headers.emplace("User-Agent", "gatehouse");
   return request;
+}
+
+// Whether nothing more of this response can arrive. One that has no body by definition (204) may announce one all the
+// same, and what follows would be taken for the next response.
+bool EndIsCertain(const ResponseHead& head, std::optional<BodyFraming> framing, std::string_view method) {
+  if (framing.has_value()) return *framing != BodyFraming::kUntilClose;
+  if (method == "HEAD") return true;
+  auto announced = CheckBody(head, 0, "");
+  return announced.ok() && *announced != BodyFraming::kChunked;
 }
 
 }  // namespace
 
+Status CheckRequest(const HttpRequest& request) {
+  if (!IsToken(request.method) || !request.url.target.starts_with('/') || !IsVisible(request.url.target)) {
+    return Error{Reason::kInternal, request.url.Authority(),
+                 "the request line would hold a space or a control character"};
+  }
+  Headers headers = request.headers;
+  headers.emplace_back("X", request.content_type);
+  for (const auto& header : headers) {
+    if (!IsSafeHeader(header)) {
+      return Error{Reason::kInternal, request.url.Authority(),
+                   "the header " + Printable(header.first, 40) + " cannot be sent"};
+    }
+  }
+  return Ok();
+}
+
 Result<HttpResponse> RunExchange(Channel& channel, const HttpRequest& from, const std::string& target,
                                  const Headers& extra, const Deadline& deadline, ExchangeOutcome& outcome) {
-  ASSIGN_OR_RETURN(httplib::Request request, MakeRequest(from, target, extra));
+  httplib::Request request = MakeRequest(from, target, extra);
   BoundedStream stream(channel, deadline);
   std::optional<Error> refused;
   std::optional<BodyFraming> framing;
@@ -207,7 +226,7 @@ Result<HttpResponse> RunExchange(Channel& channel, const HttpRequest& from, cons
     return Error{Reason::kNetworkUnavailable, channel.name(),
                  "the answer is not valid HTTP/1.1: a chunk has the wrong size"};
   }
-  outcome.reusable = head.persistent && stream.drained() && framing != BodyFraming::kUntilClose;
+  outcome.reusable = head.persistent && stream.drained() && EndIsCertain(head, framing, from.method);
   return HttpResponse{head.status, std::move(head.headers), std::move(body)};
 }
 

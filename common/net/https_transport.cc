@@ -120,6 +120,7 @@ class HttpsTransport final : public HttpTransport {
 
  private:
   Result<HttpResponse> SendOnce(const HttpRequest& request, const Deadline& deadline) {
+    RETURN_IF_ERROR(CheckRequest(request));
     const std::string origin = request.url.Origin();
     ASSIGN_OR_RETURN(auto proxy, ProxyFor(options_.proxy, request.url));
     bool forward = proxy.has_value() && request.url.scheme == "http";

@@ -46,7 +46,7 @@ Result<Location> ParseLocation(std::string_view key) {
 
 // "user:password" in base64. kubectl pads it; some tools do not, which the kubelet accepts as well.
 Result<BasicCredential> DecodeAuth(std::string text) {
-  while (text.size() % 4 != 0 && !text.ends_with('=')) text += '=';
+  if (!text.ends_with('=')) text.append((4 - text.size() % 4) % 4, '=');
   auto bytes = DecodeBase64(text);
   if (!bytes.ok()) return Error{Reason::kConfigInvalid, "", "is no base64"};
   std::string_view decoded = AsText(*bytes);

@@ -118,6 +118,14 @@ TEST_F(Transport, HeadersThatWouldBreakTheMessageAreNotSent) {
   HttpRequest request = To(server.At("/"));
   request.method = "GET / HTTP/1.1\r\nX:";
   EXPECT_EQ(Send(*transport, request).error().reason, Reason::kInternal);
+  request = To(server.At("/"));
+  request.content_type = "a\r\nEvil: b";
+  EXPECT_EQ(Send(*transport, request).error().reason, Reason::kInternal);
+  request = To(server.At("/"));
+  for (const char* target : {"/ HTTP/1.1\r\nX: y", "/a b", "", "*"}) {
+    request.url.target = target;
+    EXPECT_EQ(Send(*transport, request).error().reason, Reason::kInternal) << target;
+  }
   EXPECT_TRUE(server.requests().empty());
 }
 
@@ -222,6 +230,23 @@ TEST_F(Transport, BytesBeyondTheResponseEndTheConnection) {
   auto transport = Make();
   EXPECT_EQ(Send(*transport, To(server.At("/")))->body, "0");
   EXPECT_EQ(Send(*transport, To(server.At("/")))->body, "1");
+}
+
+TEST_F(Transport, BodyWhereNoneMayBeEndsTheConnection) {
+  RawServer server([&](RawConnection& connection, std::size_t number) {
+    connection.ReadHead();
+    connection.Write(number == 0 ? "HTTP/1.1 204 No Content\r\nContent-Length: 4\r\n\r\n"
+                                 : "HTTP/1.1 204 No Content\r\n\r\n");
+    if (number > 0) {
+      connection.ReadHead();
+      connection.Write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood");
+    }
+    connection.AwaitClose(kPlenty);
+  });
+  auto transport = Make();
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(Send(*transport, To(server.At("/")))->status, 204);
+  EXPECT_EQ(Send(*transport, To(server.At("/")))->body, "good");
+  EXPECT_EQ(server.connections(), 2U) << "a 204 that announces nothing is followed on its connection";
 }
 
 TEST_F(Transport, InterimResponsesAreSkipped) {

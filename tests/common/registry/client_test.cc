@@ -1,0 +1,601 @@
+#include "common/registry/client.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "common/base/encoding.h"
+#include "common/base/limits.h"
+#include "common/crypto/hash.h"
+#include "common/net/https_transport.h"
+#include "tests/fakes/registry.h"
+
+namespace gatehouse::registry {
+namespace {
+
+using fakes::FakeRegistry;
+using fakes::HttpServer;
+using fakes::ReceivedRequest;
+using fakes::Reply;
+using testing::HasSubstr;
+
+const std::string kManifestBytes = R"({"schemaVersion":2,"config":{},"layers":[]})";
+const std::string kType(image::kOciManifest);
+
+Credentials For(const std::string& host, const std::string& user = "user", const std::string& password = "s3cret") {
+  return Credentials::FromDockerConfig(
+             R"({"auths":{")" + host + R"(":{"username":")" + user + R"(","password":")" + password + R"("}}})", "test")
+      .value();
+}
+
+// A registry, a client of it, and one manifest "team/app:v1".
+class RegistryClient : public testing::Test {
+ protected:
+  RegistryClient() : digest_(registry_.PutManifest("team/app", "v1", kManifestBytes, kType)) {
+    net::TransportOptions options;
+    options.resolve = [](const std::string&) -> Result<std::vector<std::string>> {
+      return std::vector<std::string>{"127.0.0.1"};
+    };
+    transport_ = net::MakeHttpsTransport(options).value();
+    MakeClient({registry_.host()});
+  }
+
+  void MakeClient(std::vector<std::string> insecure) {
+    client_ = std::make_unique<Client>(
+        *transport_, clock_, ClientOptions{std::move(insecure), [this](Duration time) { slept_.push_back(time); }});
+  }
+  image::Reference App() const { return image::Reference::Parse(registry_.host() + "/team/app:v1").value(); }
+  Deadline Soon(Duration budget = Duration(5000)) const { return Deadline(clock_, budget); }
+
+  Result<std::optional<VerifiedContent>> ByTag(const Credentials& credentials = {}) {
+    return client_->GetManifestByTag(App(), "v1", credentials, Soon());
+  }
+  Result<std::optional<VerifiedContent>> ByDigest(const Credentials& credentials = {}) {
+    return client_->GetManifest(App(), digest_, credentials, Soon());
+  }
+  // Closes the idle connections to servers that go before the fixture does.
+  void Disconnect() {
+    client_.reset();
+    transport_.reset();
+  }
+  void ExpectError(const Result<std::optional<VerifiedContent>>& result, Reason reason, const std::string& what = "") {
+    ASSERT_FALSE(result.ok()) << what;
+    EXPECT_EQ(result.error().reason, reason) << what << ": " << result.error().ToString();
+    EXPECT_EQ(result.error().ToString().find("s3cret"), std::string::npos) << result.error().ToString();
+  }
+  // Every Authorization header that `requests` carry.
+  static std::vector<std::string> Authorizations(const std::vector<ReceivedRequest>& requests) {
+    std::vector<std::string> values;
+    for (const auto& request : requests) values.push_back(request.Header("Authorization"));
+    return values;
+  }
+  static std::string Basic() { return "Basic " + EncodeBase64(AsBytes("user:s3cret")); }
+  const std::string kByTag = "/v2/team/app/manifests/v1";
+
+  SystemClock clock_;
+  FakeRegistry registry_;
+  Digest digest_;
+  std::unique_ptr<net::HttpTransport> transport_;
+  std::vector<Duration> slept_;
+  std::unique_ptr<Client> client_;
+};
+
+TEST_F(RegistryClient, ManifestByTag) {
+  auto content = ByTag();
+  ASSERT_TRUE(content.ok()) << content.error().ToString();
+  ASSERT_TRUE(content->has_value());
+  EXPECT_EQ((*content)->bytes(), kManifestBytes);
+  EXPECT_EQ((*content)->digest(), digest_);
+  EXPECT_EQ((*content)->content_type(), kType);
+  ASSERT_EQ(registry_.requests().size(), 1U);
+  ReceivedRequest request = registry_.requests()[0];
+  EXPECT_EQ(request.method, "GET");
+  EXPECT_EQ(request.Header("Authorization"), "");
+  for (std::string_view type : {image::kOciManifest, image::kOciIndex, image::kDockerManifest, image::kDockerList}) {
+    EXPECT_THAT(request.Header("Accept"), HasSubstr(std::string(type)));
+  }
+}
+
+TEST_F(RegistryClient, ManifestAndBlobByDigest) {
+  auto content = ByDigest();
+  ASSERT_TRUE(content.ok()) << content.error().ToString();
+  EXPECT_EQ((*content)->bytes(), kManifestBytes);
+  Digest blob = registry_.PutBlob("team/app", "payload");
+  auto bytes = client_->GetBlob(App(), blob, 100, {}, Soon());
+  ASSERT_TRUE(bytes.ok()) << bytes.error().ToString();
+  EXPECT_EQ((*bytes)->bytes(), "payload");
+  EXPECT_EQ((*bytes)->digest(), blob);
+}
+
+TEST_F(RegistryClient, Sha512IsHashedAsSuch) {
+  std::string hex = EncodeHex(crypto::Hash(HashAlgorithm::kSha512, AsBytes(kManifestBytes)));
+  Digest digest = Digest::Parse("sha512:" + hex).value();
+  registry_.Override("/v2/team/app/manifests/" + digest.text(), Reply{.body = kManifestBytes, .content_type = kType});
+  auto content = client_->GetManifest(App(), digest, {}, Soon());
+  ASSERT_TRUE(content.ok()) << content.error().ToString();
+  EXPECT_EQ((*content)->digest(), digest);
+}
+
+TEST_F(RegistryClient, AbsentIsNothing) {
+  for (const auto& result : {client_->GetManifestByTag(App(), "v2", {}, Soon()),
+                             client_->GetManifest(App(), crypto::Sha256Digest(AsBytes("x")), {}, Soon()),
+                             client_->GetBlob(App(), crypto::Sha256Digest(AsBytes("x")), 10, {}, Soon())}) {
+    ASSERT_TRUE(result.ok()) << result.error().ToString();
+    EXPECT_FALSE(result->has_value());
+  }
+}
+
+TEST_F(RegistryClient, TagsThatAreNoneAreNotSent) {
+  for (const char* tag : {"", "..", "../../other/manifests/v1", "a/b", "a?b", "a b", "sha256:x", "a%2fb", "\r\nX: y"}) {
+    ExpectError(client_->GetManifestByTag(App(), tag, {}, Soon()), Reason::kImageReferenceMalformed, tag);
+  }
+  EXPECT_TRUE(registry_.requests().empty());
+}
+
+TEST_F(RegistryClient, HostsThatNoUrlCanHave) {
+  for (const char* image : {"127.1/app", "host:99999/app", "host:0/app", "[a:b]/app", "1.2.3/app"}) {
+    ExpectError(client_->GetManifestByTag(image::Reference::Parse(image).value(), "v1", {}, Soon()),
+                Reason::kImageReferenceMalformed, image);
+  }
+}
+
+// CVE-2024-3727: a digest is a type here, made of hex, and goes into a path as it is.
+TEST_F(RegistryClient, DigestsArePathElementsOfHexOnly) {
+  ASSERT_TRUE(ByDigest().ok());
+  EXPECT_EQ(registry_.requests()[0].target, "/v2/team/app/manifests/sha256:" + std::string(digest_.hex()));
+  EXPECT_EQ(digest_.hex().find_first_not_of("0123456789abcdef"), std::string::npos);
+}
+
+TEST_F(RegistryClient, DockerHubIsAskedAtItsRegistry) {
+  auto hub = fakes::RootOfToday();
+  std::vector<std::string> hosts;
+  net::TransportOptions options;
+  options.resolve = [&](const std::string& host) -> Result<std::vector<std::string>> {
+    hosts.push_back(host);
+    return Error{Reason::kNetworkUnavailable, host, "no"};
+  };
+  transport_ = net::MakeHttpsTransport(options).value();
+  MakeClient({});
+  ExpectError(client_->GetManifestByTag(image::Reference::Parse("nginx").value(), "v1", {}, Soon()),
+              Reason::kRegistryUnavailable);
+  ExpectError(client_->GetManifestByTag(image::Reference::Parse("quay.io/x/y").value(), "v1", {}, Soon()),
+              Reason::kRegistryUnavailable);
+  EXPECT_EQ(hosts, (std::vector<std::string>{"registry-1.docker.io", "quay.io"}));
+}
+
+TEST_F(RegistryClient, PlainHttpOnlyForInsecureHosts) {
+  MakeClient({});
+  ExpectError(ByTag(), Reason::kRegistryUnavailable, "no fallback from HTTPS");
+  MakeClient({"127.0.0.1"});
+  ExpectError(ByTag(), Reason::kRegistryUnavailable, "another port");
+  EXPECT_TRUE(registry_.requests().empty());
+}
+
+TEST_F(RegistryClient, OverTls) {
+  auto ca = fakes::RootOfToday();
+  FakeRegistry registry(fakes::IssueServerTls(ca, "DNS:registry.test"), "registry.test");
+  registry.PutManifest("team/app", "v1", kManifestBytes, kType);
+  registry.RequireToken("user", "s3cret");
+  net::TransportOptions options;
+  options.tls.ca_pem = ca.pem();
+  options.resolve = [](const std::string&) -> Result<std::vector<std::string>> {
+    return std::vector<std::string>{"127.0.0.1"};
+  };
+  auto transport = net::MakeHttpsTransport(options).value();
+  Client client(*transport, clock_, {});
+  auto content = client.GetManifestByTag(image::Reference::Parse(registry.host() + "/team/app").value(), "v1",
+                                         For(registry.host()), Soon());
+  ASSERT_TRUE(content.ok()) << content.error().ToString();
+  EXPECT_EQ((*content)->bytes(), kManifestBytes);
+}
+
+// ---- what is served
+
+TEST_F(RegistryClient, Adversarial_R1_TheDigestIsOfTheBytesReturned) {
+  auto first = ByTag();
+  const std::string other = R"({"schemaVersion":2,"other":true})";
+  Digest second_digest = registry_.PutManifest("team/app", "v1", other, kType);
+  auto second = ByTag();
+  ASSERT_TRUE(first.ok() && second.ok());
+  EXPECT_EQ((*first)->digest(), digest_);
+  EXPECT_EQ((*second)->digest(), second_digest);
+  EXPECT_EQ((*second)->bytes(), other);
+  EXPECT_EQ((*ByDigest())->bytes(), kManifestBytes) << "what was resolved once stays what it was";
+  EXPECT_EQ(registry_.CountOf(kByTag), 2U) << "one request each";
+}
+
+TEST_F(RegistryClient, Adversarial_R2_BodyThatIsNotTheDigest) {
+  registry_.ReplaceContent(digest_, kManifestBytes + " ");
+  ExpectError(ByDigest(), Reason::kContentMismatch);
+  Digest blob = registry_.PutBlob("team/app", "payload");
+  registry_.ReplaceContent(blob, "Payload");
+  ExpectError(client_->GetBlob(App(), blob, 100, {}, Soon()), Reason::kContentMismatch);
+  registry_.ReplaceContent(blob, "");
+  ExpectError(client_->GetBlob(App(), blob, 100, {}, Soon()), Reason::kContentMismatch, "empty");
+}
+
+TEST_F(RegistryClient, Adversarial_R2_DigestHeaderThatLies) {
+  struct Case {
+    std::vector<std::string> values;
+    Reason reason;
+  };
+  const std::string true_digest = digest_.text();
+  const std::string lie = crypto::Sha256Digest(AsBytes("other")).text();
+  for (const Case& bad :
+       {Case{{lie}, Reason::kContentMismatch}, Case{{true_digest, true_digest}, Reason::kRegistryProtocol},
+        Case{{true_digest, lie}, Reason::kRegistryProtocol}, Case{{"x"}, Reason::kRegistryProtocol},
+        Case{{"md5:00000000000000000000000000000000"}, Reason::kRegistryProtocol},
+        Case{{"sha512:" + std::string(128, '0')}, Reason::kContentMismatch}}) {
+    Reply reply{.body = kManifestBytes, .content_type = kType};
+    for (const auto& value : bad.values) reply.headers.emplace_back("Docker-Content-Digest", value);
+    registry_.Override(kByTag, reply);
+    registry_.Override("/v2/team/app/manifests/" + true_digest, reply);
+    ExpectError(ByTag(), bad.reason, bad.values[0]);
+    ExpectError(ByDigest(), bad.reason, bad.values[0]);
+  }
+  registry_.Override(
+      kByTag,
+      Reply{.body = kManifestBytes, .content_type = kType, .headers = {{"docker-content-digest", true_digest}}});
+  EXPECT_TRUE(ByTag().ok());
+}
+
+TEST_F(RegistryClient, Adversarial_R3_ContentTypeIsKeptForTheParser) {
+  registry_.Override(kByTag, Reply{.body = kManifestBytes, .content_type = std::string(image::kOciIndex)});
+  auto content = ByTag();
+  ASSERT_TRUE(content.ok());
+  EXPECT_EQ((*content)->content_type(), image::kOciIndex);
+}
+
+TEST_F(RegistryClient, Adversarial_R10_TooManyBytes) {
+  Digest blob = registry_.PutBlob("team/app", std::string(101, 'x'));
+  ExpectError(client_->GetBlob(App(), blob, 100, {}, Soon()), Reason::kLimitExceeded, "one more than asked for");
+  EXPECT_TRUE(client_->GetBlob(App(), blob, 101, {}, Soon()).ok());
+  registry_.Override(kByTag, Reply{.body = std::string(1 << 16, 'x'), .content_type = kType, .endless = true});
+  ExpectError(ByTag(), Reason::kLimitExceeded, "an endless manifest");
+  registry_.Override(kByTag, Reply{.status = 404, .body = std::string(1 << 16, 'x'), .endless = true});
+  ExpectError(ByTag(), Reason::kLimitExceeded, "an endless 404 is not nothing");
+  registry_.Override(kByTag,
+                     Reply{.body = "\x1F\x8B", .content_type = kType, .headers = {{"Content-Encoding", "gzip"}}});
+  ExpectError(ByTag(), Reason::kContentUnsupported, "a gzip bomb");
+}
+
+TEST_F(RegistryClient, ErrorsOfASmallBlobMayBeLonger) {
+  registry_.Override("/v2/team/app/blobs/" + digest_.text(), Reply{.status = 404, .body = std::string(5000, 'x')});
+  auto result = client_->GetBlob(App(), digest_, 2, {}, Soon());
+  ASSERT_TRUE(result.ok()) << result.error().ToString();
+  EXPECT_FALSE(result->has_value());
+}
+
+// ---- what an answer means
+
+struct Meaning {
+  int status;
+  Reason reason;
+};
+
+class Adversarial_R8 : public RegistryClient, public testing::WithParamInterface<Meaning> {};
+
+TEST_P(Adversarial_R8, IsNeverNothing) {
+  registry_.FailWith(Reply{.status = GetParam().status, .body = "\x1b[31m<script>" + std::string(1000, 'A')}, 1000);
+  for (const auto& result : {ByTag(), ByDigest(), client_->GetBlob(App(), digest_, 100, {}, Soon())}) {
+    ExpectError(result, GetParam().reason, std::to_string(GetParam().status));
+    EXPECT_EQ(result.error().ToString().find('\x1b'), std::string::npos);
+    EXPECT_LT(result.error().ToString().size(), 400U);
+    EXPECT_THAT(result.error().ToString(), HasSubstr(registry_.host() + "/team/app"));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Table, Adversarial_R8,
+    testing::Values(Meaning{400, Reason::kRegistryProtocol}, Meaning{401, Reason::kRegistryDenied},
+                    Meaning{402, Reason::kRegistryProtocol}, Meaning{403, Reason::kRegistryDenied},
+                    Meaning{405, Reason::kRegistryProtocol}, Meaning{406, Reason::kRegistryProtocol},
+                    Meaning{410, Reason::kRegistryProtocol}, Meaning{416, Reason::kRegistryProtocol},
+                    Meaning{418, Reason::kRegistryProtocol}, Meaning{429, Reason::kRegistryUnavailable},
+                    Meaning{451, Reason::kRegistryProtocol}, Meaning{500, Reason::kRegistryUnavailable},
+                    Meaning{502, Reason::kRegistryUnavailable}, Meaning{503, Reason::kRegistryUnavailable},
+                    Meaning{504, Reason::kRegistryUnavailable}, Meaning{201, Reason::kRegistryProtocol},
+                    Meaning{204, Reason::kRegistryProtocol}, Meaning{206, Reason::kRegistryProtocol},
+                    Meaning{300, Reason::kRegistryProtocol}),
+    [](const auto& test) { return std::to_string(test.param.status); });
+
+TEST_F(RegistryClient, Adversarial_R8_FaultsOfTheWay) {
+  registry_.Delay(Duration(90));
+  ExpectError(client_->GetManifestByTag(App(), "v1", {}, Soon(Duration(30))), Reason::kDeadlineExceeded);
+  registry_.Delay(Duration(0));
+  auto gone = image::Reference::Parse("127.0.0.1:" + std::to_string(fakes::UnusedPort()) + "/team/app").value();
+  ExpectError(client_->GetManifestByTag(gone, "v1", {}, Soon()), Reason::kRegistryUnavailable, "refused");
+  fakes::RawServer broken([](fakes::RawConnection& connection, std::size_t) {
+    connection.ReadHead();
+    connection.Write("HTTP/1.1 404 Not Found\r\nContent-Length: 100\r\n\r\n{");
+  });
+  std::string host = "127.0.0.1:" + std::to_string(broken.port());
+  MakeClient({host});
+  ExpectError(client_->GetManifestByTag(image::Reference::Parse(host + "/team/app").value(), "v1", {}, Soon()),
+              Reason::kRegistryUnavailable, "a 404 that breaks off");
+}
+
+TEST_F(RegistryClient, RetryAfterIsObeyedWithinTheDeadline) {
+  for (int status : {429, 503}) {
+    slept_.clear();
+    registry_.FailWith(Reply{.status = status, .headers = {{"Retry-After", "2"}}}, 2);
+    EXPECT_TRUE(ByTag().ok());
+    EXPECT_EQ(slept_, (std::vector<Duration>{Duration(2000), Duration(2000)}));
+  }
+}
+
+TEST_F(RegistryClient, RetryAfterZeroIsNoTightLoopAndNotForEver) {
+  registry_.FailWith(Reply{.status = 429, .headers = {{"Retry-After", "0"}}}, 1000);
+  ExpectError(ByTag(), Reason::kRegistryUnavailable);
+  EXPECT_EQ(slept_, std::vector<Duration>(limits::kRegistryAttempts - 1, Duration(100)));
+  EXPECT_EQ(registry_.CountOf(kByTag), limits::kRegistryAttempts);
+}
+
+TEST_F(RegistryClient, Adversarial_R13_RetryAfterBeyondTheBudget) {
+  for (const char* when : {"5", "86400", "999999999", "Fri, 31 Dec 9999 23:59:59 GMT"}) {
+    registry_.FailWith(Reply{.status = 429, .headers = {{"Retry-After", when}}}, 1);
+    ExpectError(ByTag(), Reason::kRegistryUnavailable, when);
+  }
+  EXPECT_TRUE(slept_.empty());
+  for (const char* when : {"", "soon", "-1", "1e9"}) {
+    registry_.FailWith(Reply{.status = 503, .headers = {{"Retry-After", when}}}, 1);
+    ExpectError(ByTag(), Reason::kRegistryUnavailable, when);
+  }
+  EXPECT_TRUE(slept_.empty()) << "without a time to come again there is no second try";
+}
+
+// ---- tokens
+
+TEST_F(RegistryClient, AnonymousToken) {
+  registry_.RequireToken("", "");
+  ASSERT_TRUE(ByTag().ok());
+  ASSERT_EQ(registry_.requests().size(), 3U);
+  ReceivedRequest token = registry_.requests()[1];
+  EXPECT_EQ(token.Path(), "/token");
+  EXPECT_EQ(token.Query("service"), "fake registry");
+  EXPECT_EQ(token.Query("scope"), "repository:team/app:pull") << "ours, not the one of the challenge";
+  EXPECT_EQ(Authorizations(registry_.requests()), (std::vector<std::string>{"", "", "Bearer token-1"}));
+}
+
+TEST_F(RegistryClient, TokenForACredentialIsKept) {
+  registry_.RequireToken("user", "s3cret");
+  Credentials credentials = For(registry_.host());
+  ASSERT_TRUE(ByTag(credentials).ok());
+  ASSERT_TRUE(ByDigest(credentials).ok());
+  EXPECT_EQ(Authorizations(registry_.requests()),
+            (std::vector<std::string>{"", Basic(), "Bearer token-1", "Bearer token-1"}));
+}
+
+TEST_F(RegistryClient, TokenIsNotSharedBetweenCredentialsOrRepositories) {
+  registry_.RequireToken("user", "s3cret");
+  ASSERT_TRUE(ByTag(For(registry_.host())).ok());
+  ExpectError(ByTag(), Reason::kRegistryDenied, "the token of one tenant is not another's");
+  ExpectError(ByTag(For(registry_.host(), "other")), Reason::kRegistryDenied);
+  registry_.PutManifest("team/other", "v1", kManifestBytes, kType);
+  auto other = image::Reference::Parse(registry_.host() + "/team/other").value();
+  ASSERT_TRUE(client_->GetManifestByTag(other, "v1", For(registry_.host()), Soon()).ok());
+  EXPECT_EQ(registry_.requests().back().Header("Authorization"), "Bearer token-2");
+}
+
+TEST_F(RegistryClient, RevokedTokenIsReplacedOnce) {
+  registry_.RequireToken("user", "s3cret");
+  Credentials credentials = For(registry_.host());
+  ASSERT_TRUE(ByTag(credentials).ok());
+  registry_.RevokeTokens();
+  ASSERT_TRUE(ByTag(credentials).ok());
+  EXPECT_EQ(registry_.requests().back().Header("Authorization"), "Bearer token-2");
+  // A registry that never accepts a token is asked twice, no more.
+  std::size_t before = registry_.requests().size();
+  registry_.Override(
+      kByTag,
+      Reply{.status = 401, .headers = {{"WWW-Authenticate", "Bearer realm=\"" + registry_.origin() + "/token\""}}});
+  ExpectError(ByTag(credentials), Reason::kRegistryDenied);
+  EXPECT_EQ(registry_.requests().size(), before + 3);
+}
+
+TEST_F(RegistryClient, WrongPasswordIsDenied) {
+  registry_.RequireToken("user", "other");
+  ExpectError(ByTag(For(registry_.host())), Reason::kRegistryDenied);
+  registry_.RequireBasic("user", "other");
+  ExpectError(ByTag(For(registry_.host())), Reason::kRegistryDenied);
+}
+
+TEST_F(RegistryClient, BasicAuthentication) {
+  registry_.RequireBasic("user", "s3cret");
+  ExpectError(ByTag(), Reason::kRegistryDenied, "anonymous");
+  ASSERT_TRUE(ByTag(For(registry_.host())).ok());
+  std::size_t before = registry_.requests().size();
+  ASSERT_TRUE(ByTag(For(registry_.host())).ok());
+  EXPECT_EQ(registry_.requests().size(), before + 1) << "known to be asked for";
+  ExpectError(ByTag(), Reason::kRegistryDenied, "still anonymous");
+}
+
+TEST_F(RegistryClient, Adversarial_R14_TokenServiceThatMisbehaves) {
+  registry_.RequireToken("user", "s3cret");
+  struct Case {
+    const char* what;
+    Reply reply;
+    Reason reason;
+  };
+  for (const Case& bad :
+       {Case{"no token", Reply{.body = "{}"}, Reason::kRegistryProtocol},
+        Case{"two tokens", Reply{.body = R"({"token":"a","access_token":"b"})"}, Reason::kRegistryProtocol},
+        Case{"header injection", Reply{.body = R"({"token":"a\r\nX: y"})"}, Reason::kRegistryProtocol},
+        Case{"huge", Reply{.body = std::string(limits::kTokenResponseBytes + 1, ' ')}, Reason::kLimitExceeded},
+        Case{"endless", Reply{.body = std::string(1 << 16, ' '), .endless = true}, Reason::kLimitExceeded},
+        Case{"not found", Reply{.status = 404}, Reason::kRegistryProtocol},
+        Case{"denied", Reply{.status = 403}, Reason::kRegistryDenied},
+        Case{"down", Reply{.status = 502}, Reason::kRegistryUnavailable},
+        Case{"busy", Reply{.status = 429}, Reason::kRegistryUnavailable}}) {
+    registry_.Override("/token", bad.reply);
+    ExpectError(ByTag(For(registry_.host())), bad.reason, bad.what);
+  }
+}
+
+TEST_F(RegistryClient, Adversarial_R14_TokenThatExpiresAtOnceIsUsedOnce) {
+  registry_.RequireToken("", "");
+  int given = 0;
+  registry_.Override(kByTag, [&](const ReceivedRequest& request) {
+    if (request.Header("Authorization").empty()) {
+      return Reply{.status = 401,
+                   .headers = {{"WWW-Authenticate", "Bearer realm=\"" + registry_.origin() + "/token\""}}};
+    }
+    return Reply{.body = kManifestBytes, .content_type = kType};
+  });
+  registry_.Override("/token", [&](const ReceivedRequest&) {
+    return Reply{.body = R"({"token":"t)" + std::to_string(++given) + R"(","expires_in":0})"};
+  });
+  ASSERT_TRUE(ByTag().ok());
+  ASSERT_TRUE(ByTag().ok());
+  EXPECT_EQ(given, 2);
+}
+
+TEST_F(RegistryClient, ChallengesThatCannotBeAnswered) {
+  const std::string bearer = "Bearer realm=\"" + registry_.origin() + "/token\"";
+  struct Case {
+    std::vector<std::string> headers;
+    Reason reason;
+  };
+  for (const Case& bad :
+       {Case{{}, Reason::kRegistryDenied}, Case{{"Negotiate"}, Reason::kRegistryDenied},
+        Case{{"Digest realm=\"x\", nonce=\"y\""}, Reason::kRegistryDenied},
+        Case{{"Bearer realm=\"x"}, Reason::kRegistryProtocol}, Case{{"Bearer"}, Reason::kRegistryProtocol},
+        Case{{bearer + ", " + bearer}, Reason::kRegistryProtocol}, Case{{bearer, bearer}, Reason::kRegistryProtocol}}) {
+    Reply reply{.status = 401};
+    for (const auto& value : bad.headers) reply.headers.emplace_back("WWW-Authenticate", value);
+    registry_.Override(kByTag, reply);
+    ExpectError(ByTag(For(registry_.host())), bad.reason, bad.headers.empty() ? "" : bad.headers[0]);
+  }
+  for (const auto& request : registry_.requests()) EXPECT_EQ(request.Header("Authorization"), "");
+}
+
+TEST_F(RegistryClient, BearerIsPreferredToBasic) {
+  registry_.RequireToken("user", "s3cret");
+  registry_.Override(kByTag, [&](const ReceivedRequest& request) {
+    if (request.Header("Authorization").starts_with("Bearer "))
+      return Reply{.body = kManifestBytes, .content_type = kType};
+    return Reply{.status = 401,
+                 .headers = {{"WWW-Authenticate", "Basic realm=\"x\""},
+                             {"WWW-Authenticate", "Bearer realm=\"" + registry_.origin() + "/token\""}}};
+  });
+  ASSERT_TRUE(ByTag(For(registry_.host())).ok());
+}
+
+// ---- credentials that must not leave
+
+// A server that would like to have them: it answers everything with a challenge of its own.
+class Thief {
+ public:
+  Thief()
+      : server_([this](const ReceivedRequest& request) {
+          if (request.Path() == "/token") return Reply{.body = R"({"token":"stolen"})"};
+          return Reply{.status = 401, .headers = {{"WWW-Authenticate", challenge_}}};
+        }) {
+    challenge_ = "Basic realm=\"x\"";
+  }
+  HttpServer& server() { return server_; }
+  void Challenge(const std::string& challenge) { challenge_ = challenge; }
+  bool GotNothing() {
+    for (const auto& request : server_.requests()) {
+      if (!request.Header("Authorization").empty() || !request.Header("Cookie").empty()) return false;
+    }
+    return true;
+  }
+
+ private:
+  std::string challenge_;
+  HttpServer server_;
+};
+
+TEST_F(RegistryClient, CVE_2020_15157_RedirectTargetThatAsksForCredentialsGetsNone) {
+  Thief thief;
+  Digest blob = registry_.PutBlob("team/app", "payload");
+  registry_.RedirectBlobs(thief.server().Origin());
+  for (const std::string& challenge :
+       {std::string("Basic realm=\"x\""), "Bearer realm=\"" + thief.server().Origin() + "/token\""}) {
+    thief.Challenge(challenge);
+    ExpectError(client_->GetBlob(App(), blob, 100, For(registry_.host()), Soon()), Reason::kRegistryDenied);
+  }
+  EXPECT_EQ(thief.server().requests().size(), 2U);
+  EXPECT_TRUE(thief.GotNothing());
+  Disconnect();
+}
+
+TEST_F(RegistryClient, Adversarial_R5_TokenDoesNotFollowARedirect) {
+  registry_.RequireToken("user", "s3cret");
+  HttpServer storage([](const ReceivedRequest&) { return Reply{.body = "payload"}; });
+  Digest blob = registry_.PutBlob("team/app", "payload");
+  registry_.RedirectBlobs(storage.Origin());
+  auto content = client_->GetBlob(App(), blob, 100, For(registry_.host()), Soon());
+  ASSERT_TRUE(content.ok()) << content.error().ToString();
+  EXPECT_EQ((*content)->bytes(), "payload");
+  ASSERT_EQ(storage.requests().size(), 1U);
+  EXPECT_EQ(storage.requests()[0].Header("Authorization"), "");
+  Disconnect();
+}
+
+TEST_F(RegistryClient, Adversarial_R5_RedirectLoopEnds) {
+  registry_.Override(kByTag, Reply{.status = 307, .headers = {{"Location", kByTag}}});
+  ExpectError(ByTag(), Reason::kRegistryProtocol);
+  EXPECT_EQ(registry_.CountOf(kByTag), limits::kRedirects + 1);
+}
+
+TEST_F(RegistryClient, CVE_2026_33540_RealmThatMayNotBeAskedGetsNothing) {
+  Thief thief;
+  registry_.RequireToken("user", "s3cret");
+  // Plain HTTP on another host; the port alone may differ, because a token service often has another one.
+  std::string other_host = "http://other.test:" + std::to_string(thief.server().port()) + "/token";
+  for (const std::string& realm :
+       {other_host, "http://user:pw@127.0.0.1:" + std::to_string(thief.server().port()) + "/token",
+        std::string("http://169.254.169.254/token"), std::string("gopher://x/token")}) {
+    registry_.SetRealm(realm);
+    ExpectError(ByTag(For(registry_.host())), Reason::kRegistryProtocol, realm);
+  }
+  EXPECT_TRUE(thief.server().requests().empty());
+}
+
+TEST_F(RegistryClient, Adversarial_R4_RealmAtALocalAddressIsNotConnectedTo) {
+  auto ca = fakes::RootOfToday();
+  HttpServer metadata([](const ReceivedRequest&) { return Reply{.body = R"({"token":"x"})"}; },
+                      fakes::IssueServerTls(ca, "IP:127.0.0.1,DNS:auth.test"));
+  registry_.RequireToken("user", "s3cret");
+  net::TransportOptions options;
+  options.tls.ca_pem = ca.pem();
+  options.deny_local_addresses = true;
+  options.local_address_exceptions = {registry_.host()};
+  options.resolve = [](const std::string&) -> Result<std::vector<std::string>> {
+    return std::vector<std::string>{"127.0.0.1"};
+  };
+  client_.reset();
+  transport_ = net::MakeHttpsTransport(options).value();
+  MakeClient({registry_.host()});
+  for (const char* host : {"127.0.0.1", "[::ffff:127.0.0.1]", "auth.test"}) {
+    registry_.SetRealm(metadata.At("/token", host).ToString());
+    ExpectError(ByTag(For(registry_.host())), Reason::kAddressRefused, host);
+  }
+  EXPECT_TRUE(metadata.requests().empty());
+}
+
+TEST_F(RegistryClient, CVE_2026_33540_TokenServiceThatRedirectsKeepsTheSecret) {
+  Thief thief;
+  registry_.RequireToken("user", "s3cret");
+  registry_.Override("/token", Reply{.status = 307, .headers = {{"Location", thief.server().Origin() + "/token"}}});
+  auto result = ByTag(For(registry_.host()));
+  ExpectError(result, Reason::kRegistryDenied, "the stolen token opens nothing");
+  EXPECT_FALSE(thief.server().requests().empty());
+  EXPECT_TRUE(thief.GotNothing());
+  Disconnect();
+}
+
+TEST_F(RegistryClient, CVE_2025_27403_CredentialOfOneRegistryIsNotShownToAnother) {
+  Thief thief;
+  std::string thief_host = "127.0.0.1:" + std::to_string(thief.server().port());
+  MakeClient({registry_.host(), thief_host});
+  auto image = image::Reference::Parse(thief_host + "/" + "team/app").value();
+  ExpectError(client_->GetManifestByTag(image, "v1", For(registry_.host()), Soon()), Reason::kRegistryDenied);
+  ExpectError(client_->GetManifestByTag(image, "v1", For("127.0.0.1"), Soon()), Reason::kRegistryDenied);
+  EXPECT_TRUE(thief.GotNothing());
+  Disconnect();
+}
+
+}  // namespace
+}  // namespace gatehouse::registry
