@@ -141,6 +141,7 @@ class ObjectReader {
 
  private:
   [[nodiscard]] std::optional<JsonView> Take(std::string_view key, Presence presence);
+  [[nodiscard]] std::string Missing(std::string_view key) const;
   [[nodiscard]] Error MakeError(std::string_view key, std::string_view detail, std::optional<JsonView> at) const;
 
   const JsonDocument* document_;

@@ -125,10 +125,23 @@ bool ObjectReader::Has(std::string_view key) const {
   return view_.Find(key).has_value();
 }
 
+// "is required", and if a member that nobody asked for resembles it, that one is probably what was meant.
+std::string ObjectReader::Missing(std::string_view key) const {
+  std::vector<std::string> others;
+  for (std::size_t i = 0; !ignore_unknown_ && view_.IsObject() && i < view_.size(); ++i) {
+    std::string other(view_.member(i).key);
+    if (std::find(asked_.begin(), asked_.end(), other) == asked_.end()) others.push_back(std::move(other));
+  }
+  std::string_view nearest = Nearest(key, others);
+  if (nearest.empty()) return "is required";
+  return "is required; '" + Printable(nearest, kShownName) + "' is written here: did you mean '" + std::string(key) +
+         "'?";
+}
+
 std::optional<JsonView> ObjectReader::Take(std::string_view key, Presence presence) {
   auto value = Raw(key);
   if (!ok()) return std::nullopt;
-  if (!value && presence == Presence::kRequired) Fail(key, "is required");
+  if (!value && presence == Presence::kRequired) Fail(key, Missing(key));
   return value;
 }
 
@@ -149,7 +162,7 @@ std::optional<std::string> ObjectReader::OptionalString(std::string_view key) {
 
 std::string ObjectReader::String(std::string_view key) {
   auto text = OptionalString(key);
-  if (!text) Fail(key, "is required");
+  if (!text) Fail(key, Missing(key));
   return std::move(text).value_or("");
 }
 
@@ -173,7 +186,7 @@ std::optional<std::int64_t> ObjectReader::OptionalInt(std::string_view key, std:
 
 std::int64_t ObjectReader::Int(std::string_view key, std::int64_t min, std::int64_t max) {
   auto number = OptionalInt(key, min, max);
-  if (!number) Fail(key, "is required");
+  if (!number) Fail(key, Missing(key));
   return number.value_or(min);
 }
 
@@ -241,7 +254,7 @@ std::optional<Bytes> ObjectReader::OptionalBase64(std::string_view key) {
 
 Bytes ObjectReader::Base64(std::string_view key) {
   auto bytes = OptionalBase64(key);
-  if (!bytes) Fail(key, "is required");
+  if (!bytes) Fail(key, Missing(key));
   return std::move(bytes).value_or(Bytes());
 }
 

@@ -88,6 +88,22 @@ TEST(ObjectReader, AbsentRequiredIsAnError) {
   for (const auto& [name, read] : cases) EXPECT_EQ(Ends("{}", read), "$.a: is required [config-invalid]") << name;
 }
 
+TEST(ObjectReader, AbsentRequiredNamesTheMemberThatWasProbablyMeant) {
+  Read read = [](ObjectReader& r) {
+    std::ignore = r.String("mode");
+    std::ignore = r.String("images");
+  };
+  EXPECT_EQ(Ends(R"({"mode":"a","imagse":"b"})", read),
+            "$.images: is required; 'imagse' is written here: did you mean 'images'? [config-invalid]");
+  EXPECT_EQ(Ends(R"({"mode":"a","other":"b"})", read), "$.images: is required [config-invalid]");
+  EXPECT_EQ(Ends(R"({"modes":"a","mode":"a"})",
+                 [](ObjectReader& r) {
+                   std::ignore = r.String("mode");
+                   std::ignore = r.String("model");
+                 }),
+            "$.model: is required; 'modes' is written here: did you mean 'model'? [config-invalid]");
+}
+
 TEST(ObjectReader, WrongKindsAndValues) {
   const struct {
     const char* text;
