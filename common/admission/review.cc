@@ -110,7 +110,7 @@ Status ReadRequest(JsonView request, ReviewRequest& out) {
   if (out.operation == "UPDATE") {
     out.unchanged_images = UnchangedImages(request, route.shape, *contents);
     // A pod's spec.nodeName is immutable: an update puts it nowhere. (It was judged when the pod was created or bound.)
-    contents->node.reset();
+    if (route.shape == Shape::kPod) contents->node.reset();
   }
   out.images = std::move(contents->images);
   out.labels = std::move(contents->labels);

@@ -1,4 +1,5 @@
-// Policy documents in their loaded form: everything valid, keys and certificates parsed, generations computed. Immutable.
+// Policy documents in their loaded form: everything valid, keys and certificates parsed, generations computed.
+// Immutable.
 #pragma once
 
 #include <map>
@@ -21,7 +22,8 @@ enum class OnUnavailable : std::uint8_t { kDeny, kAllow };
 [[nodiscard]] std::string_view Name(Mode mode);
 
 // What a finding under a policy leads to. The table that a golden test pins for every reason in every mode:
-// enforce denies, warn warns, audit records; in enforce mode, and only for class unavailable, onUnavailable: allow turns a denial into a warning.
+// enforce denies, warn warns, audit records; in enforce mode, and only for class unavailable, onUnavailable: allow
+// turns a denial into a warning.
 enum class Effect : std::uint8_t { kDeny, kWarn, kAudit };
 [[nodiscard]] std::string_view Name(Effect effect);
 [[nodiscard]] Effect EffectOf(Reason reason, Mode mode, OnUnavailable on_unavailable);
@@ -41,21 +43,21 @@ struct Authority {
 
 struct ImagePolicy {
   std::string name;
-  std::string generation;                // changes with the content: hex of a hash
-  std::vector<ImageGlob> images;         // any of them
+  std::string generation;         // changes with the content: hex of a hash
+  std::vector<ImageGlob> images;  // any of them
   LabelSelector namespace_selector;
   LabelSelector pod_selector;
-  std::vector<Authority> authorities;    // not empty
-  std::size_t required;                  // how many of them must vouch: any = 1, all = their number, atLeast = n
+  std::vector<Authority> authorities;  // not empty
+  std::size_t required;                // how many of them must vouch: any = 1, all = their number, atLeast = n
   Mode mode;
   OnUnavailable on_unavailable;
 };
 
 struct NodePolicy {
   std::string name;
-  std::string generation;
-  std::vector<Glob> nodes;               // names of Nodes, any of them
-  LabelSelector namespace_selector;      // of the pods that are to be bound
+  std::string generation;            // changes with the content of the trust roots that it names, too
+  std::vector<Glob> nodes;           // names of Nodes, any of them
+  LabelSelector namespace_selector;  // of the pods that are to be bound
   Mode mode;
   Duration validity;                     // how long an attestation result holds
   std::vector<std::string> trust_roots;  // names of TrustRoot documents; each exists in the set
@@ -73,9 +75,10 @@ struct PolicySet {
   std::vector<ImagePolicy> image_policies;  // sorted by name
   std::vector<NodePolicy> node_policies;
   std::vector<TrustRoot> trust_roots;
-  std::map<std::string, Labels> namespaces;  // from v1 Namespace documents: what is known of namespaces without a cluster
-  std::string policy_generation;             // of all policies
-  std::string trust_generation;              // of all trust roots
+  // From v1 Namespace documents: what is known of namespaces without a cluster.
+  std::map<std::string, Labels> namespaces;
+  std::string policy_generation;  // of all policies, and of the namespaces by which they select
+  std::string trust_generation;   // of all trust roots
 
   [[nodiscard]] std::optional<Labels> NamespaceLabels(const std::string& name) const;
   // Always holds, whatever else is known: {"kubernetes.io/metadata.name": name}.

@@ -171,6 +171,16 @@ constexpr std::string_view kTagCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHI
 constexpr std::string_view kDigestCharacters = "abcdefghijklmnopqrstuvwxyz0123456789:*";
 constexpr std::string_view kHostCharacters = "abcdefghijklmnopqrstuvwxyz0123456789.-:*";
 
+Error WithoutRegistry(std::string_view pattern) {
+  if (pattern == "*") return Invalid(pattern, "does not cross path components; write ** for every image");
+  std::string detail = "does not name a registry; write docker.io/library/" + std::string(pattern);
+  // It may have been meant for a registry's name.
+  if (Contains(pattern, ".") && !Contains(pattern, "*")) {
+    detail += ", or " + std::string(pattern) + "/** for everything in a registry of that name";
+  }
+  return Invalid(pattern, detail);
+}
+
 std::optional<Error> CheckRegistry(std::string_view pattern, std::string_view registry) {
   if (registry == "*") return std::nullopt;
   if (Contains(registry, "**")) {
@@ -225,13 +235,7 @@ Result<ImageGlob> ImageGlob::Parse(std::string_view pattern) {
     ASSIGN_OR_RETURN(Glob everything, Glob::Parse(pattern));
     return ImageGlob(std::move(everything));
   }
-  if (pattern.find('/') == std::string_view::npos) {
-    return Invalid(pattern, pattern == "*"
-                                ? "does not cross path components; write ** for every image"
-                                : "does not name a registry; write docker.io/library/" + std::string(pattern) +
-                                      " for an image of Docker Hub, or " + std::string(pattern) +
-                                      "/** for everything in a registry of that name");
-  }
+  if (pattern.find('/') == std::string_view::npos) return WithoutRegistry(pattern);
   ImagePattern parts = Split(pattern);
   if (parts.registry == "index.docker.io") parts.registry = "docker.io";
   if (auto error = CheckRegistry(pattern, parts.registry)) return *std::move(error);

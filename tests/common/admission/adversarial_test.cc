@@ -217,6 +217,13 @@ TEST(Adversarial_G2, ABindingThatHidesItsNode) {
   EXPECT_EQ(Parse(Binding(R"({"target":{"name":"n"}})")).node, "n");
 }
 
+TEST(Adversarial_G2, ABindingUnderAnotherOperationStillHasItsNode) {
+  ReviewText review = Binding(R"({"target":{"kind":"Node","name":"untrusted"}})");
+  review.operation = "UPDATE";
+  review.old_object = review.object;
+  EXPECT_EQ(Parse(review).node, "untrusted");
+}
+
 TEST(Adversarial_G3, AnnotationsAndLabelsOfABindingAreNotBelieved) {
   ReviewRequest request =
       Parse(Binding(R"({"metadata":{"annotations":{"gatehouse.dev/node-verdict":"trusted"},"labels":{"app":"exempt"}},

@@ -1,0 +1,66 @@
+#include "common/policy/documents.h"
+
+#include <algorithm>
+
+namespace gatehouse::policy {
+
+std::string_view Name(Mode mode) {
+  switch (mode) {
+    case Mode::kEnforce:
+      return "enforce";
+    case Mode::kWarn:
+      return "warn";
+    case Mode::kAudit:
+      return "audit";
+  }
+  return "";
+}
+
+std::string_view Name(Effect effect) {
+  switch (effect) {
+    case Effect::kDeny:
+      return "deny";
+    case Effect::kWarn:
+      return "warn";
+    case Effect::kAudit:
+      return "audit";
+  }
+  return "";
+}
+
+Effect EffectOf(Reason reason, Mode mode, OnUnavailable on_unavailable) {
+  switch (mode) {
+    case Mode::kEnforce:
+      break;
+    case Mode::kWarn:
+      return Effect::kWarn;
+    case Mode::kAudit:
+      return Effect::kAudit;
+  }
+  bool relaxed = on_unavailable == OnUnavailable::kAllow && ClassOf(reason) == ReasonClass::kUnavailable;
+  return relaxed ? Effect::kWarn : Effect::kDeny;
+}
+
+Labels PolicySet::ImplicitNamespaceLabels(const std::string& name) {
+  // Kubernetes 1.21 and later set it on every namespace and let nobody change it.
+  return {{"kubernetes.io/metadata.name", name}};
+}
+
+std::optional<Labels> PolicySet::NamespaceLabels(const std::string& name) const {
+  auto found = namespaces.find(name);
+  if (found == namespaces.end()) return std::nullopt;
+  Labels labels = ImplicitNamespaceLabels(name);
+  labels.insert(found->second.begin(), found->second.end());
+  return labels;
+}
+
+std::vector<crypto::Certificate> PolicySet::TpmRoots(const NodePolicy& policy) const {
+  std::vector<crypto::Certificate> certificates;
+  for (const TrustRoot& root : trust_roots) {
+    bool named = std::find(policy.trust_roots.begin(), policy.trust_roots.end(), root.name) != policy.trust_roots.end();
+    if (named) certificates.insert(certificates.end(), root.tpm.begin(), root.tpm.end());
+  }
+  return certificates;
+}
+
+}  // namespace gatehouse::policy

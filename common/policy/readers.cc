@@ -1,0 +1,187 @@
+#include "common/policy/readers.h"
+
+#include <algorithm>
+
+#include "common/base/encoding.h"
+#include "common/crypto/hash.h"
+
+namespace gatehouse::policy {
+
+using codec::JsonDocument;
+using codec::JsonView;
+using codec::ObjectReader;
+using Presence = ObjectReader::Presence;
+
+namespace {
+
+void CheckKind(ObjectReader& reader, const Head& head) {
+  bool ours = head.api_version == kApiVersion;
+  if (ours && (head.kind == "ImagePolicy" || head.kind == "NodePolicy" || head.kind == "TrustRoot")) return;
+  if (head.api_version == "v1" && head.kind == "Namespace") return;
+  if (head.kind.ends_with("List")) {
+    return reader.Fail("kind",
+                       "is a list; write each of its items as a document of its own, with a line --- between them");
+  }
+  reader.Fail("kind", Printable(head.kind, 64) + " of " + Printable(head.api_version, 64) +
+                          " is not known here; known are ImagePolicy, NodePolicy and TrustRoot of " +
+                          std::string(kApiVersion) + ", and Namespace of v1");
+}
+
+}  // namespace
+
+Result<Head> ReadHead(const JsonDocument& document) {
+  Head head;
+  ObjectReader reader(document, document.root(), Reason::kPolicyInvalid);
+  reader.IgnoreUnknown();
+  head.api_version = reader.String("apiVersion");
+  head.kind = reader.String("kind");
+  CheckKind(reader, head);
+  reader.Object("metadata", Presence::kRequired, [&](ObjectReader& metadata) {
+    metadata.IgnoreUnknown();
+    head.name = metadata.String("name");
+    // The grammar of a node's name is that of every name: an RFC 1123 subdomain.
+    if (metadata.ok() && !NodeName::Parse(head.name).ok()) {
+      metadata.Fail("name",
+                    "'" + Printable(head.name, 64) +
+                        "' is not a name; write lower-case letters, digits, - and . only, at most 253 characters");
+    }
+  });
+  RETURN_IF_ERROR(reader.Finish());
+  return head;
+}
+
+void ReadEnvelope(ObjectReader& reader) {
+  (void)reader.Raw("apiVersion");
+  (void)reader.Raw("kind");
+  reader.Object("metadata", Presence::kRequired, [](ObjectReader& metadata) {
+    (void)metadata.Raw("name");
+    (void)metadata.StringMap("labels", Presence::kOptional);
+    (void)metadata.StringMap("annotations", Presence::kOptional);
+  });
+}
+
+void FailWith(ObjectReader& reader, std::string_view key, const Error& error) {
+  auto member = reader.view().Find(key);
+  std::string where = reader.document().PositionOf(member.value_or(reader.view())) + " " + reader.path() + ".";
+  reader.Fail(error.In(where.append(key)));
+}
+
+Mode ReadMode(ObjectReader& spec) {
+  auto mode = spec.OptionalEnum("mode", {"enforce", "warn", "audit"});
+  if (mode == "warn") return Mode::kWarn;
+  if (mode == "audit") return Mode::kAudit;
+  return Mode::kEnforce;
+}
+
+namespace {
+
+bool IsLabelCharacter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+}
+
+bool IsEdge(char c) {
+  return IsLabelCharacter(c) && c != '-' && c != '_' && c != '.';
+}
+
+// Kubernetes' "qualified name" without its prefix: at most 63 characters, the first and last a letter or digit.
+bool IsLabelName(std::string_view text) {
+  return !text.empty() && text.size() <= 63 && IsEdge(text.front()) && IsEdge(text.back()) &&
+         std::all_of(text.begin(), text.end(), IsLabelCharacter);
+}
+
+bool IsLabelKey(std::string_view key) {
+  auto slash = key.find('/');
+  if (slash == std::string_view::npos) return IsLabelName(key);
+  return NodeName::Parse(key.substr(0, slash)).ok() && IsLabelName(key.substr(slash + 1));
+}
+
+bool IsLabelValue(std::string_view value) {
+  return value.empty() || IsLabelName(value);
+}
+
+// A selector by a key or value that no label can have would silently match nothing, or with NotIn everything.
+std::string CheckLabel(std::string_view key, std::string_view value) {
+  if (!IsLabelKey(key)) return "'" + Printable(key, 64) + "' is not a label's key; write [prefix/]name";
+  if (!IsLabelValue(value))
+    return "'" + Printable(value, 64) + "' is not a label's value; it has at most 63 letters, digits, -, _ and .";
+  return "";
+}
+
+LabelSelector::Requirement ReadRequirement(ObjectReader& expression) {
+  using Operator = LabelSelector::Operator;
+  LabelSelector::Requirement requirement{expression.String("key"), Operator::kIn, {}};
+  auto name = expression.OptionalEnum("operator", {"In", "NotIn", "Exists", "DoesNotExist"});
+  if (!name) expression.Fail("operator", "is required: In, NotIn, Exists or DoesNotExist");
+  if (name == "NotIn") requirement.op = Operator::kNotIn;
+  if (name == "Exists") requirement.op = Operator::kExists;
+  if (name == "DoesNotExist") requirement.op = Operator::kDoesNotExist;
+  bool listed = requirement.op == Operator::kIn || requirement.op == Operator::kNotIn;
+  auto values = expression.Raw("values");  // an empty string is a label's value too, which Strings() does not let pass
+  if (values && !values->IsArray()) expression.Fail("values", "must be an array of strings");
+  for (std::size_t i = 0; values && values->IsArray() && i < values->size(); ++i) {
+    auto text = values->at(i).AsString();
+    if (!text) expression.Fail("values", "must be an array of strings; put numbers and true or false in quotes");
+    requirement.values.emplace_back(text.value_or(""));
+  }
+  if (listed && requirement.values.empty()) expression.Fail("values", "is required with In and NotIn");
+  if (!listed && !requirement.values.empty())
+    expression.Fail("values", "has no meaning with Exists and DoesNotExist; remove it");
+  if (auto problem = CheckLabel(requirement.key, ""); !problem.empty()) expression.Fail("key", problem);
+  for (const std::string& value : requirement.values) {
+    if (auto problem = CheckLabel(requirement.key, value); !problem.empty()) expression.Fail("values", problem);
+  }
+  return requirement;
+}
+
+}  // namespace
+
+LabelSelector ReadSelector(ObjectReader& reader, std::string_view key) {
+  std::vector<LabelSelector::Requirement> requirements;
+  reader.Object(key, Presence::kOptional, [&](ObjectReader& selector) {
+    for (auto& [label, value] : selector.StringMap("matchLabels", Presence::kOptional)) {
+      if (auto problem = CheckLabel(label, value); !problem.empty()) selector.Fail("matchLabels", problem);
+      requirements.push_back({label, LabelSelector::Operator::kIn, {value}});
+    }
+    selector.Each("matchExpressions", Presence::kOptional,
+                  [&](ObjectReader& expression) { requirements.push_back(ReadRequirement(expression)); });
+  });
+  return LabelSelector(std::move(requirements));
+}
+
+namespace {
+
+void WriteCanonical(codec::JsonWriter& writer, JsonView view) {
+  if (view.IsArray()) {
+    writer.BeginArray();
+    for (std::size_t i = 0; i < view.size(); ++i) WriteCanonical(writer, view.at(i));
+    writer.EndArray();
+  } else if (view.IsObject()) {
+    std::vector<JsonView::Member> members;
+    for (std::size_t i = 0; i < view.size(); ++i) members.push_back(view.member(i));
+    std::sort(members.begin(), members.end(), [](const auto& a, const auto& b) { return a.key < b.key; });
+    writer.BeginObject();
+    for (const JsonView::Member& member : members) WriteCanonical(writer.Key(member.key), member.value);
+    writer.EndObject();
+  } else {
+    writer.Raw(view.Serialize());
+  }
+}
+
+}  // namespace
+
+std::string Canonical(JsonView view) {
+  codec::JsonWriter writer;
+  WriteCanonical(writer, view);
+  return std::move(writer).Finish();
+}
+
+std::string HashText(std::string_view text) {
+  return EncodeHex(crypto::Hash(HashAlgorithm::kSha256, AsBytes(text)));
+}
+
+std::string GenerationOf(const JsonDocument& document, const Head& head) {
+  auto spec = document.root().Find("spec");
+  return HashText(head.kind + "\n" + head.name + "\n" + (spec ? Canonical(*spec) : "null"));
+}
+
+}  // namespace gatehouse::policy

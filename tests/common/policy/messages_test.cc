@@ -1,0 +1,121 @@
+// What an author of policies reads: file, line, path, and what to write instead. Every message is in messages.golden.
+#include <gtest/gtest.h>
+
+#include "tests/common/policy/golden.h"
+#include "tests/common/policy/policy_builder.h"
+
+namespace gatehouse::policy {
+namespace {
+
+struct Mistake {
+  std::string document;
+  std::string from;
+  std::string to;
+};
+
+std::vector<Mistake> MistakesOfImagePolicies() {
+  const std::string kGood = ImagePolicyYaml();
+  auto with_key = [&](const char* pem) { return Edited(kGood, Indented(kP256Pem, 10), Indented(pem, 10)); };
+  return {
+      {kGood, "gatehouse.dev/v1alpha1", "gatehouse.dev/v1"},
+      {kGood, "kind: ImagePolicy", "kind: ClusterImagePolicy"},
+      {kGood, "name: release", "name: Release"},
+      {kGood, "  labels: {team: a}", "  namespace: default"},
+      {kGood, "glob: registry.example/**", "glob: nginx*"},
+      {kGood, "glob: registry.example/**", "glob: docker.io/nginx"},
+      {kGood, "glob: registry.example/**", "glob: registry.example*/app"},
+      {kGood, "glob: registry.example/**", "glob: \"**.example/app\""},
+      {kGood, "glob: registry.example/**", "glob: registry.example/App"},
+      {kGood, "glob: registry.example/**", "glob: registry.example/{a,b}"},
+      {kGood, "  images:\n    - glob: registry.example/**\n    - glob: docker.io/library/*\n", "  images: []\n"},
+      {kGood, "matchLabels: {env: prod}", "matchLabels: {env: 1}"},
+      {kGood, "matchLabels: {env: prod}", "matchLabels: {\"-env\": prod}"},
+      {kGood, "matchLabels: {env: prod}", "matchLabels: {env: not a value}"},
+      {kGood, "matchLabels: {env: prod}", "matchLabel: {env: prod}"},
+      {kGood, "operator: In", "operator: in"},
+      {kGood, "operator: In", "operator: Exists"},
+      {kGood, "values: [a, b]", "values: []"},
+      {kGood, "values: [a, b]", "values: [1]"},
+      {kGood, "values: [a, b]", "values: [a b]"},
+      {kGood, "name: release-key", "name: Release Key"},
+      {kGood, "name: release-key", "name: blocked"},
+      {kGood, "hashAlgorithm: sha256", "hashAlgorithm: sha1"},
+      {kGood, "hashAlgorithm: sha256", "hashAlgoritm: sha256"},
+      {kGood, "hashAlgorithm: sha256", "rsaPadding: pss"},
+      {with_key(kRsaPem), "hashAlgorithm: sha256", "rsaPadding: oaep"},
+      {with_key(kEd25519Pem), "", ""},
+      {kGood, "annotations: {env: prod}", "annotations: {env: true}"},
+      {kGood, "    - name: blocked\n", "    - name: blocked\n      annotations: {a: b}\n"},
+      {kGood, "      static: {action: fail, message: not this one}\n", ""},
+      {kGood, "      annotations: {env: prod}\n", "      static: {action: pass}\n"},
+      {kGood, "action: fail", "action: pass"},
+      {kGood, "action: fail", "action: deny"},
+      {kGood, "require: any", "require: both"},
+      {kGood, "require: any", "require: 2"},
+      {kGood, "require: any", "require: {atLeast: 3}"},
+      {kGood, "require: any", "require: {atLeast: 0}"},
+      {kGood, "require: any", "require: {}"},
+      {kGood, "mode: enforce", "mode: dryrun"},
+      {kGood, "mode: enforce", "mode: null"},
+      {kGood, "onUnavailable: deny", "onUnavailable: ignore"},
+      {kGood, "  require: any",
+       "    - name: again\n      key:\n        data: |\n" + Indented(kP256Pem, 10) + "  require: any"},
+  };
+}
+
+std::vector<Mistake> MistakesOfOtherKinds() {
+  const std::string kGood = NodePolicyYaml() + "---\n" + TrustRootYaml();
+  const std::string kValue = std::string(62, '0') + "a0";
+  return {
+      {kGood, "glob: worker-*", "glob: Worker-*"},
+      {kGood, "glob: worker-*", "glob: worker-[12]"},
+      {kGood, "  mode: enforce\n", "  mode: enforce\n  onUnavailable: allow\n"},
+      {kGood, "  mode: enforce\n", "  mode: enforce\n  podSelector: {}\n"},
+      {kGood, "validity: 10m", "validity: 5s"},
+      {kGood, "validity: 10m", "validity: 600"},
+      {kGood, "[vendors]", "[vendors, vendors]"},
+      {kGood, "[vendors]", "[vendors, others]"},
+      {kGood, "[vendors]", "[]"},
+      {kGood, "bank: sha256", "bank: sha1"},
+      {kGood, "bank: sha256", "bank: sm3"},
+      {kGood, "bank: sha256", "bank: sha384"},
+      {kGood, "\"0\": ", "\"16\": "},
+      {kGood, "\"0\": ", "\"23\": "},
+      {kGood, "\"0\": ", "\"24\": "},
+      {kGood, "[" + kValue + "]", "[0123]"},
+      {kGood, "[" + kValue + "]", "[\"0123\"]"},
+      {kGood, "[" + kValue + "]", "[" + kValue + ", " + kValue + "]"},
+      {kGood, "[" + kValue + "]", "[]"},
+      {kGood, "name: workers\nspec", "name: workers\nsepc"},
+      {TrustRootYaml(VendorCa().Leaf(fakes::LeafSpec("node-1")).pem), "", ""},
+      {TrustRootYaml() + "---\n" + TrustRootYaml(), "---\n", "---\n"},
+      {"apiVersion: v1\nkind: List\nitems: []\n", "", ""},
+      {"apiVersion: v1\nkind: NamespaceList\nitems: []\n", "", ""},
+      {"apiVersion: v1\nkind: Pod\nmetadata: {name: p}\n", "", ""},
+      {"apiVersion: apps/v1\nkind: Namespace\nmetadata: {name: p}\n", "", ""},
+      {"- a\n- b\n", "", ""},
+      {"text\n", "", ""},
+      {"kind: ImagePolicy\n", "", ""},
+      {"a: 1\na: 2\n", "", ""},
+  };
+}
+
+// The line of a TrustRoot's later documents depends on how long its certificate is; the golden file does not show it.
+std::string WithoutVendorLines(std::string message) {
+  auto at = message.find("p.yaml:");
+  auto end = message.find(' ', at);
+  bool second = message.find("another TrustRoot") != std::string::npos;
+  return second && at != std::string::npos ? message.replace(at, end - at, "p.yaml:N") : message;
+}
+
+TEST(Messages, SayWhereWhatAndWhatToWriteInstead) {
+  std::string text;
+  for (const auto& mistakes : {MistakesOfImagePolicies(), MistakesOfOtherKinds()}) {
+    for (const Mistake& mistake : mistakes)
+      text += WithoutVendorLines(Refusal(Edited(mistake.document, mistake.from, mistake.to)).ToString()) + "\n";
+  }
+  ExpectGolden("messages.golden", text);
+}
+
+}  // namespace
+}  // namespace gatehouse::policy

@@ -1,0 +1,160 @@
+// Good policy documents, to be changed in one place at a time.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "common/policy/loader.h"
+#include "tests/fakes/pki.h"
+
+namespace gatehouse::policy {
+
+inline constexpr const char* kP256Pem =
+    "-----BEGIN PUBLIC KEY-----\n"
+    "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAENXsb2mmY0v9MccA5J9gL1QN9WazL\n"
+    "TtDRqPtP6v3003YSvv1B2zk4/SaSumY1SFK6XYVyERr7acqwj5VoOMMSrQ==\n"
+    "-----END PUBLIC KEY-----\n";
+inline constexpr const char* kOtherP256Pem =
+    "-----BEGIN PUBLIC KEY-----\n"
+    "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEWHUVPV/gzz5F/O5Pz1U72KKucEyv\n"
+    "rBBEHjOTkXK3BYTmDnA9/rhpHi5sGA9eIwPASACbz6G+eYCV7tnuaGzERg==\n"
+    "-----END PUBLIC KEY-----\n";
+inline constexpr const char* kRsaPem =
+    "-----BEGIN PUBLIC KEY-----\n"
+    "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAzTmGTk1cxx1WFRBzj0NP\n"
+    "SpdTSgLvKQ77gIDdt/48F/iAk5/RC13vmW5/DjJ6Gfd5qFju8IlVKLFOqbM7cZPN\n"
+    "pLqa95Mmqyo3Drd5MmiMmB1nn7Ixi5CicvWoMus3OoRpuUQ6ea3GU7UQxerJOoUy\n"
+    "dpM+o49P8k30DNDU41qceaY5tF6nX3fkZTsqFfKswk4YCGl4iwJvc2y1f5eNf4HA\n"
+    "4S8EWNLiAA/ZbMkbaQ77CQcmuAfO8FRPRHIDFCsSanhTj/a6atihB0wpKYMQyvI8\n"
+    "h3ojKyZe+0Lo5eBdHQ8Vj2i/aSuC8RKFYZvsWgHykzCRPplFiibe2ukWC/MzUBNy\n"
+    "lwIDAQAB\n"
+    "-----END PUBLIC KEY-----\n";
+inline constexpr const char* kEd25519Pem =
+    "-----BEGIN PUBLIC KEY-----\n"
+    "MCowBQYDK2VwAyEA4rY1ZqZxIy1onO11z7pQrq11xgLHaRppk5DK0nBC6Qs=\n"
+    "-----END PUBLIC KEY-----\n";
+
+inline std::string Indented(const std::string& text, std::size_t spaces) {
+  std::string result;
+  for (std::size_t begin = 0; begin < text.size();) {
+    std::size_t end = text.find('\n', begin) + 1;
+    result += std::string(spaces, ' ') + text.substr(begin, end - begin);
+    begin = end;
+  }
+  return result;
+}
+
+inline std::string ImagePolicyYaml() {
+  return R"(apiVersion: gatehouse.dev/v1alpha1
+kind: ImagePolicy
+metadata:
+  name: release
+  labels: {team: a}
+  annotations: {note: hello}
+spec:
+  images:
+    - glob: registry.example/**
+    - glob: docker.io/library/*
+  namespaceSelector:
+    matchLabels: {env: prod}
+  podSelector:
+    matchExpressions:
+      - {key: app, operator: In, values: [a, b]}
+  authorities:
+    - name: release-key
+      key:
+        data: |
+)" + Indented(kP256Pem, 10) +
+         R"(        hashAlgorithm: sha256
+      annotations: {env: prod}
+    - name: blocked
+      static: {action: fail, message: not this one}
+  require: any
+  mode: enforce
+  onUnavailable: deny
+)";
+}
+
+// Goes with TrustRootYaml(), which it names.
+inline std::string NodePolicyYaml() {
+  std::string value = std::string(62, '0');
+  return R"(apiVersion: gatehouse.dev/v1alpha1
+kind: NodePolicy
+metadata:
+  name: workers
+spec:
+  nodes:
+    - glob: worker-*
+  namespaceSelector:
+    matchLabels: {env: prod}
+  mode: enforce
+  validity: 10m
+  tpm:
+    trustRoots: [vendors]
+    pcrs:
+      bank: sha256
+      values:
+        "7": [)" +
+         value + "a7, " + value + "b7]\n" + R"(        "0": [)" + value + "a0]\n";
+}
+
+inline const fakes::TestCa& VendorCa() {
+  static const auto* const kCa = new fakes::TestCa(fakes::TestCa::Root(fakes::CaSpec("vendor")));
+  return *kCa;
+}
+
+inline std::string TrustRootYaml(const std::string& pem = VendorCa().pem()) {
+  return R"(apiVersion: gatehouse.dev/v1alpha1
+kind: TrustRoot
+metadata:
+  name: vendors
+spec:
+  tpm:
+    certificates: |
+)" + Indented(pem, 6);
+}
+
+inline std::string NamespaceYaml() {
+  return R"(apiVersion: v1
+kind: Namespace
+metadata:
+  name: team-a
+  labels:
+    env: prod
+    kubernetes.io/metadata.name: team-a
+  creationTimestamp: "2026-11-21T19:37:28Z"
+  resourceVersion: "516"
+  uid: f6b486dd-190b-4330-8588-81897b6c3790
+spec:
+  finalizers: [kubernetes]
+status:
+  phase: Active
+)";
+}
+
+inline std::string Edited(std::string text, const std::string& from, const std::string& to) {
+  auto at = text.find(from);
+  EXPECT_NE(at, std::string::npos) << from;
+  return at == std::string::npos ? text : text.replace(at, from.size(), to);
+}
+
+// The set of documents that are good together.
+inline PolicySet Loaded(const std::vector<std::string>& documents) {
+  std::vector<SourceFile> files;
+  for (const std::string& document : documents)
+    files.push_back({"file-" + std::to_string(files.size()) + ".yaml", document});
+  LoadOutcome outcome = LoadPolicies(files);
+  for (const Error& error : outcome.errors) ADD_FAILURE() << error.ToString();
+  return outcome.set ? *outcome.set : PolicySet{};
+}
+
+// The one error of a file.
+inline Error Refusal(const std::string& text) {
+  LoadOutcome outcome = LoadPolicies({{"p.yaml", text}});
+  EXPECT_EQ(outcome.set, nullptr);
+  EXPECT_EQ(outcome.errors.size(), 1U) << text;
+  return outcome.errors.empty() ? Error{Reason::kInternal, "", "was accepted"} : outcome.errors[0];
+}
+
+}  // namespace gatehouse::policy

@@ -1,0 +1,54 @@
+// Policy documents: a set if and only if there is no error, every promise of documents.h kept, and generations that
+// depend on nothing but the content.
+#include "common/policy/loader.h"
+
+#include "common/base/bytes.h"
+#include "tests/fuzz/check.h"
+
+using gatehouse::policy::LoadPolicies;
+using gatehouse::policy::PolicySet;
+
+namespace {
+
+void CheckSet(const PolicySet& set) {
+  FUZZ_CHECK(set.policy_generation.size() == 64 && set.trust_generation.size() == 64);
+  for (const auto& policy : set.image_policies) {
+    FUZZ_CHECK(!policy.name.empty() && policy.generation.size() == 64);
+    FUZZ_CHECK(!policy.images.empty() && !policy.authorities.empty());
+    FUZZ_CHECK(policy.required >= 1 && policy.required <= policy.authorities.size());
+  }
+  for (const auto& policy : set.node_policies) {
+    FUZZ_CHECK(!policy.nodes.empty() && !policy.trust_roots.empty() && !policy.tpm.pcrs.empty());
+    FUZZ_CHECK(!set.TpmRoots(policy).empty());
+    FUZZ_CHECK(policy.tpm.bank != gatehouse::HashAlgorithm::kSha1);
+    for (const auto& [index, values] : policy.tpm.pcrs) {
+      FUZZ_CHECK(index < 24 && index != 16 && index != 23 && !values.empty());
+      for (const auto& value : values) FUZZ_CHECK(value.size() == gatehouse::DigestSize(policy.tpm.bank));
+    }
+  }
+  for (const auto& root : set.trust_roots) {
+    for (const auto& certificate : root.tpm) FUZZ_CHECK(certificate.IsCa());
+  }
+  for (const auto& [name, labels] : set.namespaces) {
+    FUZZ_CHECK(set.NamespaceLabels(name)->at("kubernetes.io/metadata.name") == name);
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  std::string text(gatehouse::AsText({data, size}));
+  auto outcome = LoadPolicies({{"a.yaml", text}});
+  FUZZ_CHECK((outcome.set == nullptr) == !outcome.errors.empty());
+  if (!outcome.set) {
+    for (const auto& error : outcome.errors) FUZZ_CHECK(!error.where.empty() && !error.detail.empty());
+    return 0;
+  }
+  CheckSet(*outcome.set);
+  if (size > 1 << 19) return 0;  // the comment could take it over the limit
+  auto again = LoadPolicies({{"empty.yaml", ""}, {"b.yaml", "# a comment\n" + text}});
+  FUZZ_CHECK(again.set != nullptr);
+  FUZZ_CHECK(again.set->policy_generation == outcome.set->policy_generation);
+  FUZZ_CHECK(again.set->trust_generation == outcome.set->trust_generation);
+  return 0;
+}
