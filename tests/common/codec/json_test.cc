@@ -416,7 +416,9 @@ TEST_F(Adversarial_C3, CaseVariantIsAnotherKeyAndNeverTheField) {
   EXPECT_FALSE(image.Find("docker-manifest-digest").has_value());
   ObjectReader reader(only, image, Reason::kPayloadMalformed, "$.critical.image");
   EXPECT_EQ(reader.String("docker-manifest-digest"), "");
-  EXPECT_EQ(Explain(reader.Finish()), "$.critical.image.docker-manifest-digest: is required [payload-malformed]");
+  EXPECT_EQ(Explain(reader.Finish()),
+            "$.critical.image.docker-manifest-digest: is required; 'Docker-manifest-digest' is written here: did you "
+            "mean 'docker-manifest-digest'? [payload-malformed]");
 }
 
 TEST_F(Adversarial_C3, BomIsRefused) {

@@ -313,7 +313,8 @@ TEST(ObjectReader, YamlErrorsHaveTheLine) {
   EXPECT_EQ(spec([](ObjectReader& s) {
               s.Each("images", Presence::kRequired, [](ObjectReader& i) { std::ignore = i.String("glob"); });
             }),
-            "policy.yaml:7 $.spec.images[1].glob: is required [policy-invalid]");
+            "policy.yaml:7 $.spec.images[1].glob: is required; 'glib' is written here: did you mean 'glob'? "
+            "[policy-invalid]");
   EXPECT_EQ(
       spec([](ObjectReader& s) {
         s.Each("images", Presence::kRequired, [](ObjectReader& i) { std::ignore = i.OptionalString("glob"); });
