@@ -260,6 +260,9 @@ void HttpConnection::Respond(std::string_view body) {
 void HttpConnection::Refuse(const Refusal& refusal, std::string_view allow) {
   listener_.library.Refuse(refusal.status, refusal.why, allow, out_);
   closing_ = true;
+  in_ = {};  // nothing more is read; what was received does not wait for the peer to leave
+  chunked_.reset();
+  (void)WithinBudget();
   StartSending(Phase::kLeave);
 }
 
@@ -297,6 +300,7 @@ HttpConnection::MaybeWait HttpConnection::Send() {
   if (head_) return std::nullopt;  // that was "100 Continue"
   if (in_.empty() && in_.capacity() > kKeptBuffer) in_.shrink_to_fit();
   if (out_.capacity() > kKeptBuffer) out_.shrink_to_fit();
+  (void)WithinBudget();  // gives back what the request held
   since_ = listener_.clock.Mono();
   // What the kernel holds of the next request wakes us; a read to find that it holds nothing is spared.
   if (in_.empty() && !channel_.Buffered()) return WaitToReceive();

@@ -26,15 +26,17 @@ struct TlsFiles {
   std::string certificate;  // PEM chain, leaf first
   std::string key;          // PEM, ECDSA or RSA
   std::string client_ca;    // PEM bundle; empty: no client certificate is asked for
-  bool require_client_certificate =
-      false;  // with client_ca: refuse the handshake without one; otherwise it is optional, but verified if given
+  // With client_ca: refuse the handshake without one. Otherwise it is optional, but verified if given.
+  bool require_client_certificate = false;
 };
 
 struct ListenerOptions {
-  std::string name;              // "admission": in logs and metrics
-  std::string address;           // "0.0.0.0:8443", "[::]:8443", port 0 = any free one
-  std::optional<TlsFiles> tls;   // nothing: plain HTTP
-  std::size_t max_threads = 64;  // as many handlers run at once (at least 2); started as needed, ended when idle
+  std::string name;             // "admission": in logs and metrics
+  std::string address;          // "0.0.0.0:8443", "[::]:8443", port 0 = any free one
+  std::optional<TlsFiles> tls;  // nothing: plain HTTP
+  // As many handlers run at once (at least 2); a request beyond waits unread. More than what a handler itself admits
+  // at once, if it is to answer that it is overloaded. Started as needed, ended when idle.
+  std::size_t max_threads = 64;
   std::size_t max_requests_per_connection = 100'000;
   Duration idle_timeout{75'000};  // of a kept-alive connection
   Duration read_timeout{10'000};  // for the handshake; to receive a whole request; for the peer to take a response
@@ -70,9 +72,9 @@ struct HttpReply {
 struct RouteOptions {
   std::string method;  // "GET" or "POST"
   std::string path;
-  std::size_t max_body_bytes = 0;  // 413 beyond; POST without Content-Length or chunked: bounded the same way
-  std::string
-      content_type;  // 415 for another, and for any Content-Encoding other than identity; parameters (charset) allowed
+  std::size_t max_body_bytes = 0;  // 413 beyond, by Content-Length at once, chunked as it arrives
+  // 415 for another, and for any Content-Encoding other than identity; parameters (charset) allowed. Empty: any.
+  std::string content_type;
 };
 
 // Start() binds and serves on threads of its own. Handlers run concurrently; an exception in one is caught, logged,
@@ -94,8 +96,9 @@ class HttpServer {
   ~HttpServer();
 
   void Route(RouteOptions options, Handler handler);  // before Start
+  // Once. Errors: kConfigInvalid (the address is in use, not ours, or not allowed), kInternal.
   [[nodiscard]] Status Start();
-  [[nodiscard]] int port() const;
+  [[nodiscard]] int port() const;  // after Start
   void Drain(Duration within);
   // When the serving certificate in use ends; nothing without TLS.
   [[nodiscard]] std::optional<WallTime> CertificateExpiry() const;

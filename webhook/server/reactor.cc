@@ -181,6 +181,7 @@ bool Reactor::AcceptSome() {
     } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
       // The connection stays in the backlog. Unless room is made, trying again at once would only burn the processor.
       if (MakeRoom()) continue;
+      LogFull("connections are left waiting: no descriptors or memory for them", {});
       listener_resting_ = true;
       return false;
     } else if (errno == EAGAIN) {
@@ -199,10 +200,7 @@ void Reactor::Open(int descriptor, std::string peer) {
   setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
   if (connections() >= options_.max_connections && !MakeRoom()) {
     close(descriptor);
-    const MonoTime now = clock_.Mono();
-    if (now - last_full_log_ < kFullLogEvery) return;
-    last_full_log_ = now;
-    log_.Warn("connection refused: too many are open", {{"listener", options_.name}, {"peer", peer}});
+    LogFull("connection refused: too many are open", peer);
     return;
   }
   std::unique_ptr<Session> session = options_.open(descriptor, std::move(peer));
@@ -216,6 +214,13 @@ void Reactor::Open(int descriptor, std::string peer) {
   }
   epoll_event event = Event(EPOLLONESHOT, id);  // armed by Park()
   if (epoll_ctl(epoll_, EPOLL_CTL_ADD, descriptor, &event) != 0 || !Park(id, wait)) Remove(id);
+}
+
+void Reactor::LogFull(std::string_view message, std::string_view peer) {
+  const MonoTime now = clock_.Mono();
+  if (now - last_full_log_ < kFullLogEvery) return;
+  last_full_log_ = now;
+  log_.Warn(message, {{"listener", options_.name}, {"peer", peer}});
 }
 
 void Reactor::Serve(Id id) {
@@ -283,6 +288,13 @@ bool Reactor::MakeRoom() {
 
 // --- time
 
+// Bytes have arrived that no thread had time to take: the peer did its part, and is served once one has.
+bool Reactor::WeAreLate(const Entry& entry) {
+  if (entry.wait.what != Wait::For::kReadable || entry.wait.leaving) return false;
+  char byte = 0;
+  return recv(entry.session->descriptor(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 void Reactor::Keep() {
   std::unique_lock lock(threads_mutex_);
   while (!stopping_) {
@@ -296,7 +308,12 @@ void Reactor::Keep() {
       if (listener_resting_ && listener_ >= 0) WatchListener(EPOLL_CTL_MOD);
       listener_resting_ = false;
     }
-    if (options_.on_tick) options_.on_tick();
+    // The wall of this thread.
+    try {
+      if (options_.on_tick) options_.on_tick();
+    } catch (const std::exception& failure) {
+      log_.Error("a regular task failed unexpectedly", {{"listener", options_.name}, {"detail", failure.what()}});
+    }
     lock.lock();
   }
 }
@@ -309,7 +326,8 @@ void Reactor::CloseOverdue() {
     const bool close_idle = close_idle_at_ && now >= *close_idle_at_;
     for (auto it = table_.begin(); it != table_.end();) {
       Entry& entry = it->second;
-      const bool close = !entry.running && (entry.wait.until <= now || (close_idle && entry.wait.idle));
+      const bool due = entry.wait.until <= now || (close_idle && entry.wait.idle);
+      const bool close = !entry.running && due && !WeAreLate(entry);
       if (close) overdue.push_back(std::move(entry.session));
       it = close ? table_.erase(it) : std::next(it);
     }

@@ -15,6 +15,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <unordered_map>
 #include <vector>
@@ -85,6 +86,8 @@ class Reactor {
 
   void Work();
   void Serve(Id id);
+  void LogFull(std::string_view message, std::string_view peer);
+  [[nodiscard]] static bool WeAreLate(const Entry& entry);
   bool AcceptSome();  // true: there may be more
   void Open(int descriptor, std::string peer);
   void WatchListener(int operation);
