@@ -60,6 +60,8 @@ inline constexpr std::size_t kTlsFileBytes = 1 * kMiB;         // a CA bundle of
 
 // --- keys and certificates
 inline constexpr std::size_t kCertificateBytes = 64 * kKiB;
+inline constexpr int kDerDepth = 32;                      // a certificate nests about 8 deep
+inline constexpr int kRsaBits = 4096;                     // AMD's roots; more costs the sender nothing and us much
 inline constexpr std::size_t kChainCertificates = 10;     // real chains have two to five
 inline constexpr std::size_t kSignatureBytes = 1 * kKiB;  // RSA 4096 has 512 bytes
 inline constexpr std::size_t kTokenBytes = 64 * kKiB;     // a JWT

@@ -25,7 +25,6 @@ constexpr std::string_view kAnyExtendedKeyUsage = "2.5.29.37.0";
 // OpenSSL's levels: 2 asks for 112 bits, so RSA from 2048 bits and no MD5 or SHA-1 in a signature that the path depends
 // on. The signature of a trust anchor over itself is none of these.
 constexpr int kSecurityLevel = 2;
-constexpr int kMaxRsaBits = 4096;  // OpenSSL goes to 16384, for the sender's convenience and at our cost
 
 Error Untrusted(std::string_view detail) {
   return {Reason::kCertificateUntrusted, "", std::string(detail)};
@@ -35,8 +34,8 @@ std::time_t ToSeconds(WallTime time) {
   return std::chrono::floor<std::chrono::seconds>(time).time_since_epoch().count();
 }
 
-// Whether checking a signature with the key of this certificate has a bounded cost. An untrusted CA with another kind
-// of key is treated as if it were not there.
+// Whether checking a signature with the key of this certificate has a bounded cost: OpenSSL takes RSA keys of 16384
+// bits. An untrusted CA with another kind of key is treated as if it were not there.
 bool HasBoundedKey(const Certificate& certificate) {
   const EVP_PKEY* key = X509_get0_pubkey(certificate.impl().x509.get());
   if (key == nullptr) return false;
@@ -44,7 +43,7 @@ bool HasBoundedKey(const Certificate& certificate) {
   switch (EVP_PKEY_get_base_id(key)) {
     case EVP_PKEY_RSA:
     case EVP_PKEY_RSA_PSS:
-      return EVP_PKEY_get_bits(key) <= kMaxRsaBits;
+      return EVP_PKEY_get_bits(key) <= limits::kRsaBits;
     case EVP_PKEY_EC:
       return EVP_PKEY_get_group_name(key, nullptr, 0, &size) == 1;
     case EVP_PKEY_ED25519:

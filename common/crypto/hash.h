@@ -30,11 +30,12 @@ class Hasher {
 
 [[nodiscard]] Bytes Hmac(HashAlgorithm algorithm, BytesView key, BytesView data);
 
-// TPM 2.0 Part 1 section 11.4.10.2 KDFa and 11.4.10.3 KDFe; `bits` is a multiple of 8; the label is given without its NUL.
-[[nodiscard]] Bytes KdfA(HashAlgorithm algorithm, BytesView key, std::string_view label, BytesView context_u, BytesView context_v,
-                         std::size_t bits);
-[[nodiscard]] Bytes KdfE(HashAlgorithm algorithm, BytesView z, std::string_view label, BytesView party_u, BytesView party_v,
-                         std::size_t bits);
+// TPM 2.0 Part 1 section 11.4.10.2 KDFa and 11.4.10.3 KDFe; `bits` is a multiple of 8; the label is given without its
+// NUL.
+[[nodiscard]] Bytes KdfA(HashAlgorithm algorithm, BytesView key, std::string_view label, BytesView context_u,
+                         BytesView context_v, std::size_t bits);
+[[nodiscard]] Bytes KdfE(HashAlgorithm algorithm, BytesView z, std::string_view label, BytesView party_u,
+                         BytesView party_v, std::size_t bits);
 
 // AES-CFB128 with a zero IV (TPM 2.0 Part 1 section 24.5); the key has 16 or 32 bytes.
 [[nodiscard]] Bytes AesCfbEncrypt(BytesView key, BytesView plain);

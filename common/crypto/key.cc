@@ -28,7 +28,6 @@ using PkeyContext = std::unique_ptr<EVP_PKEY_CTX, FreeWith<EVP_PKEY_CTX_free>>;
 using SharedImpl = std::shared_ptr<const PublicKey::Impl>;
 
 constexpr int kMinRsaBits = 2048;  // 112 bits of security, the least that NIST SP 800-131A still allows
-constexpr int kMaxRsaBits = 4096;  // more costs an attacker nothing to send and us much to verify
 // FIPS 186-5 A.1.1: "2^16 < e < 2^256". A TPM's exponent has 32 bits (Part 2, TPMS_RSA_PARMS), and nobody uses a longer
 // one.
 constexpr BN_ULONG kMinRsaExponent = 65537;
@@ -100,7 +99,7 @@ SharedImpl Wrap(PkeyPtr key, KeyType type, std::size_t bits) {
 
 Result<SharedImpl> MakeRsa(const BIGNUM* modulus, const BIGNUM* exponent) {
   const int bits = BN_num_bits(modulus);
-  if (bits < kMinRsaBits || bits > kMaxRsaBits) {
+  if (bits < kMinRsaBits || bits > limits::kRsaBits) {
     return Malformed("an RSA key of " + std::to_string(bits) + " bits; 2048 to 4096 are accepted");
   }
   if (BN_is_odd(modulus) == 0) return Malformed("an RSA modulus that is even");

@@ -1,5 +1,5 @@
-// Public and private keys: ECDSA P-256/P-384/P-521, RSA 2048 to 4096, Ed25519. The scheme of a verification comes from the
-// key and from the trust document, never from the message.
+// Public and private keys: ECDSA P-256/P-384/P-521, RSA 2048 to 4096, Ed25519. The scheme of a verification comes from
+// the key and from the trust document, never from the message.
 #pragma once
 
 #include <memory>
@@ -13,17 +13,18 @@ namespace gatehouse::crypto {
 enum class KeyType : std::uint8_t { kEcP256, kEcP384, kEcP521, kRsa, kEd25519 };
 
 enum class Scheme : std::uint8_t {
-  kEcdsaDer,      // SEQUENCE { r, s }, as X.509 and cosign use it
-  kEcdsaRaw,      // r ‖ s, each as long as the field, as JWS uses it (RFC 7518 section 3.4)
+  kEcdsaDer,  // SEQUENCE { r, s }, as X.509 and cosign use it
+  kEcdsaRaw,  // r ‖ s, each as long as the field, as JWS uses it (RFC 7518 section 3.4)
   kRsaPkcs1v15,
-  kRsaPss,        // MGF1 with the same hash; any salt length up to the maximum
-  kEd25519,       // the pure form: signs the message, the hash argument is ignored
+  kRsaPss,   // MGF1 with the same hash; any salt length up to the maximum
+  kEd25519,  // the pure form: signs the message, the hash argument is ignored
 };
 
 class PublicKey {
  public:
-  // One "PUBLIC KEY" block (SubjectPublicKeyInfo), or "RSA PUBLIC KEY". Errors: kKeyMalformed (also for other curves, RSA below
-  // 2048 or above 4096 bits, an even or small exponent, a point not on its curve, a certificate where a key belongs).
+  // One "PUBLIC KEY" block (SubjectPublicKeyInfo), or "RSA PUBLIC KEY". Errors: kKeyMalformed (also for other curves,
+  // RSA below 2048 or above 4096 bits, an even or small exponent, a point not on its curve, a certificate where a key
+  // belongs).
   [[nodiscard]] static Result<PublicKey> FromPem(std::string_view pem);
   [[nodiscard]] static Result<PublicKey> FromSpki(BytesView der);
   // Big-endian numbers, as a TPM gives them. `exponent` 0 means 65537.
@@ -38,10 +39,10 @@ class PublicKey {
   [[nodiscard]] Digest Fingerprint() const;
   friend bool operator==(const PublicKey& a, const PublicKey& b);
 
-  // Whether `signature` is over `message` with this key. false for anything that does not verify, also for a scheme that the key
-  // does not have, and always for SHA-1. Never throws, never leaves errors in OpenSSL's queue. ECDSA: r and s in [1, n-1]; DER must
-  // be canonical. A high s is accepted: cosign, TPMs and X.509 CAs make no difference between s and n-s, so a signature is not an
-  // identity: two signatures that differ may be one.
+  // Whether `signature` is over `message` with this key. false for anything that does not verify, also for a scheme
+  // that the key does not have, and always for SHA-1. Never throws, never leaves errors in OpenSSL's queue. ECDSA: r
+  // and s in [1, n-1]; DER must be canonical. A high s is accepted: cosign, TPMs and X.509 CAs make no difference
+  // between s and n-s, so a signature is not an identity: two signatures that differ may be one.
   [[nodiscard]] bool Verify(Scheme scheme, HashAlgorithm hash, BytesView message, BytesView signature) const;
 
   // RSA only: OAEP with MGF1 of the same hash and a label (its final NUL included by the caller if wanted).
@@ -57,8 +58,8 @@ class PublicKey {
   std::shared_ptr<const Impl> impl_;
 };
 
-// ECDSA r, s as big-endian numbers (TPM2B, each possibly shorter than the field) to canonical DER. Errors: kSignatureMalformed
-// when one is empty, zero or longer than `field_bytes`.
+// ECDSA r, s as big-endian numbers (TPM2B, each possibly shorter than the field) to canonical DER. Errors:
+// kSignatureMalformed when one is empty, zero or longer than `field_bytes`.
 [[nodiscard]] Result<Bytes> EcdsaDer(BytesView r, BytesView s, std::size_t field_bytes);
 
 class PrivateKey {

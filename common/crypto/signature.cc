@@ -52,7 +52,8 @@ class EcdsaDerEncoding {
   std::size_t size_ = 0;
 };
 
-// FIPS 186-5 section 6.4.2 step 1: "Verify that r and s are integers in the interval [1, n-1]."
+// FIPS 186-5 section 6.4.2 step 1: "Verify that r and s are integers in the interval [1, n-1]." It is also what
+// EcdsaDerEncoding has room for.
 bool InRange(BytesView number, BytesView order) {
   if (number.empty() || number.size() > order.size()) return false;
   return number.size() < order.size() || std::ranges::lexicographical_compare(number, order);

@@ -22,7 +22,6 @@ void X509Free::operator()(X509* certificate) const {
 
 namespace {
 
-constexpr int kMaxDerDepth = 32;          // a certificate nests about 8 deep
 constexpr std::size_t kShownBytes = 512;  // of a name in a message
 
 Error Malformed(std::string_view detail) {
@@ -44,7 +43,7 @@ Result<std::size_t> TakeDerLength(ByteReader& reader) {
 }
 
 Status CheckDerLengths(BytesView der, int depth) {
-  if (depth > kMaxDerDepth) return Malformed("nested too deeply");
+  if (depth > limits::kDerDepth) return Malformed("nested too deeply");
   ByteReader reader(der, Reason::kCertificateMalformed, "");
   while (reader.remaining() != 0) {
     ASSIGN_OR_RETURN(const std::uint8_t tag, reader.TakeU8());

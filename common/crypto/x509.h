@@ -26,7 +26,7 @@ class Certificate {
   [[nodiscard]] std::vector<std::string> Organizations() const;
   [[nodiscard]] WallTime NotBefore() const;
   [[nodiscard]] WallTime NotAfter() const;
-  [[nodiscard]] bool IsCa() const;            // basicConstraints CA:TRUE
+  [[nodiscard]] bool IsCa() const;                                     // basicConstraints CA:TRUE
   [[nodiscard]] bool HasExtendedKeyUsage(std::string_view oid) const;  // dotted; false when the extension is absent
   [[nodiscard]] bool HasAnyExtendedKeyUsageExtension() const;
   // Dotted OIDs of critical extensions that OpenSSL does not know.
@@ -41,18 +41,21 @@ class Certificate {
 };
 
 struct ChainOptions {
-  WallTime at;                          // every certificate must be valid then (both ends included)
-  std::string required_eku;             // dotted OID that the leaf must carry; empty: not checked
+  WallTime at;                                       // every certificate must be valid then (both ends included)
+  std::string required_eku;                          // dotted OID that the leaf must carry; empty: not checked
   std::vector<std::string> tolerated_critical_oids;  // critical leaf extensions that the caller has checked itself
 };
 
-// Builds and checks the path leaf → intermediates → one of `roots` (RFC 5280 section 6): signatures (112 bits of security: no SHA-1,
-// no RSA below 2048 bits), validity at `at` to the second, basicConstraints, path length, keyCertSign, name constraints, policy
-// constraints, unknown critical extensions. A root need not be self-signed. An intermediate that has extended key usages must have
-// `required_eku` among them, or anyExtendedKeyUsage. No revocation; never the roots of the machine. A leaf that is
-// itself one of the roots is accepted only if it is not a CA. A CA certificate as the leaf is refused.
-// Returns the path, leaf first, root last. Errors: kCertificateUntrusted, kCertificateExpired (also: not valid yet), kLimitExceeded.
-[[nodiscard]] Result<std::vector<Certificate>> VerifyChain(const Certificate& leaf, const std::vector<Certificate>& intermediates,
-                                                           const std::vector<Certificate>& roots, const ChainOptions& options);
+// Builds and checks the path leaf → intermediates → one of `roots` (RFC 5280 section 6): signatures (112 bits of
+// security: no SHA-1, no RSA below 2048 bits), validity at `at` to the second, basicConstraints, path length,
+// keyCertSign, name constraints, policy constraints, unknown critical extensions. A root need not be self-signed. An
+// intermediate that has extended key usages must have `required_eku` among them, or anyExtendedKeyUsage. No revocation;
+// never the roots of the machine. A leaf that is itself one of the roots is accepted only if it is not a CA. A CA
+// certificate as the leaf is refused. Returns the path, leaf first, root last. Errors: kCertificateUntrusted,
+// kCertificateExpired (also: not valid yet), kLimitExceeded.
+[[nodiscard]] Result<std::vector<Certificate>> VerifyChain(const Certificate& leaf,
+                                                           const std::vector<Certificate>& intermediates,
+                                                           const std::vector<Certificate>& roots,
+                                                           const ChainOptions& options);
 
 }  // namespace gatehouse::crypto

@@ -312,6 +312,10 @@ TEST_F(Adversarial_Q8, DerMustBeCanonical) {
       {"bytes after the sequence", Joined(der_, Bytes{0})},
       {"a second signature after it", Joined(der_, der_)},
       {"empty integers", DecodeHex("300402000200").value()},
+      {"numbers far longer than any field",
+       sequence(Joined(Joined(Bytes{0x02, 60}, Bytes(60, 1)), Joined(Bytes{0x02, 60}, Bytes(60, 1))))},
+      {"numbers as long as a length can say",
+       Joined(Joined(Bytes{0x30, 0x81, 0xFF, 0x02, 0xFF}, Bytes(255, 1)), Joined(Bytes{0x02, 0xFF}, Bytes(255, 1)))},
       {"a number that says more than there is", DecodeHex("300602ff01020101").value()},
   };
   for (const auto& [defect, signature] : table) EXPECT_FALSE(Der(signature)) << defect;

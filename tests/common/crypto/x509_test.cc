@@ -168,6 +168,20 @@ TEST_F(CertificateTest, AValidityThatIsNoDateIsRefused) {
   }
 }
 
+// RFC 5280 section 4.1.2.5.2: GeneralizedTime "MUST include seconds"; ASN.1 and OpenSSL allow to leave them out.
+TEST_F(CertificateTest, AGeneralizedTimeWithoutSecondsIsRefused) {
+  Bytes der = root_.Leaf(LeafSpec("leaf")).der;
+  const Bytes not_before = ToBytes(
+      "\x17\x0D"
+      "260101000000Z");
+  const auto found = std::search(der.begin(), der.end(), not_before.begin(), not_before.end());
+  ASSERT_NE(found, der.end());
+  std::ranges::copy(std::string_view("\x18\x0D"
+                                     "202601010000Z"),
+                    found);
+  EXPECT_EQ(Certificate::FromDer(der).error().reason, Reason::kCertificateMalformed);
+}
+
 TEST_F(CertificateTest, ListFromPemTakesCertificatesOnly) {
   const TestCertificate leaf = root_.Leaf(LeafSpec("leaf"));
   const std::vector<Certificate> both = Certificate::ListFromPem(leaf.pem + root_.pem()).value();
