@@ -103,8 +103,8 @@ int main(int argc, char** argv) {
     return latencies_ms[static_cast<std::size_t>(q * static_cast<double>(latencies_ms.size() - 1))];
   };
   std::printf(
-      "%zu requests at %.0f/s over %zu connections: p50 %.2f ms, p90 %.2f ms, p99 %.2f ms, max %.2f ms, %zu failed\n",
-      latencies_ms.size(), rate, static_cast<std::size_t>(connections), at(0.5), at(0.9), at(0.99), latencies_ms.back(),
+      "%zu requests at %.0f/s over %lu connections: p50 %.2f ms, p90 %.2f ms, p99 %.2f ms, max %.2f ms, %zu failed\n",
+      latencies_ms.size(), rate, connections, at(0.5), at(0.9), at(0.99), latencies_ms.back(),
       failures);
   return failures == 0 ? 0 : 1;
 }

@@ -193,15 +193,27 @@ Result<session::ChallengeResponse> AttestationService::Challenge(const NodeName&
   return session::ChallengeResponse{.nonce = std::move(nonce), .selection = std::move(selection), .ima_from = 0};
 }
 
+// Parsing a key costs more than verifying with it.
+Result<std::shared_ptr<const verify::AttestationKey>> AttestationService::PreparedKey(const Enrolment& enrolment) {
+  std::lock_guard lock(keys_mutex_);
+  auto known = keys_.find(enrolment.node);
+  if (known != keys_.end() && EncodeHex(known->second->name()) == enrolment.ak_name) return known->second;
+  ASSIGN_OR_RETURN(auto area, evidence::ParsePublic(enrolment.ak_public));
+  ASSIGN_OR_RETURN(auto made, verify::AttestationKey::Make(area));
+  auto key = std::make_shared<const verify::AttestationKey>(std::move(made));
+  keys_.insert_or_assign(enrolment.node, key);
+  return key;
+}
+
 Result<claims::VerifiedTpmClaims> AttestationService::VerifyQuote(const Enrolment& enrolment,
-                                                                  const session::EvidenceRequest& request) const {
-  ASSIGN_OR_RETURN(auto ak, evidence::ParsePublic(enrolment.ak_public));
+                                                                  const session::EvidenceRequest& request) {
+  ASSIGN_OR_RETURN(auto ak, PreparedKey(enrolment));
   return verify::QuoteVerifier::Verify(
       {.attest = request.quote.attest, .signature = request.quote.signature, .pcrs = request.quote.pcrs},
-      {.ak = ak,
-       .nonce = request.nonce,
-       .selection = SelectionOf(request.quote.pcrs),
-       .last_clock = enrolment.last_clock});
+      verify::PreparedQuoteExpectation{.ak = *ak,
+                                       .nonce = request.nonce,
+                                       .selection = SelectionOf(request.quote.pcrs),
+                                       .last_clock = enrolment.last_clock});
 }
 
 Result<AttestationService::Published> AttestationService::Appraise(const Enrolment& enrolment,

@@ -3,13 +3,16 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
+#include <mutex>
 
 #include "common/crypto/key.h"
 #include "common/policy/documents.h"
 #include "common/session/messages.h"
 #include "common/session/nonce.h"
 #include "common/telemetry/log.h"
+#include "common/verify/tpm/identity.h"
 #include "webhook/attest/enrolment_store.h"
 #include "webhook/attest/node_store.h"
 
@@ -47,7 +50,8 @@ class AttestationService {
  private:
   [[nodiscard]] Result<Enrolment> BoundEnrolment(const NodeName& node, const std::string& ak_name) const;
   [[nodiscard]] Result<claims::VerifiedTpmClaims> VerifyQuote(const Enrolment& enrolment,
-                                                              const session::EvidenceRequest& request) const;
+                                                              const session::EvidenceRequest& request);
+  [[nodiscard]] Result<std::shared_ptr<const verify::tpm::AttestationKey>> PreparedKey(const Enrolment& enrolment);
   // A result appraised, signed, and verified again: what the gate may see.
   struct Published {
     ear::VerifiedEar result;
@@ -58,6 +62,8 @@ class AttestationService {
 
   Parts parts_;
   Options options_;
+  std::mutex keys_mutex_;
+  std::map<std::string, std::shared_ptr<const verify::tpm::AttestationKey>> keys_;  // by node: as many as are enrolled
 };
 
 }  // namespace gatehouse::webhook
