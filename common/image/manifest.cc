@@ -43,6 +43,7 @@ std::string Fold(std::string_view key) {
 template <std::size_t kCount>
 void IgnoreUnknown(ObjectReader& reader, const std::array<std::string_view, kCount>& known) {
   reader.IgnoreUnknown();
+  if (!reader.view().IsObject()) return;  // the reader has failed already
   for (std::size_t i = 0; i < reader.view().size(); ++i) {
     std::string_view key = reader.view().member(i).key;
     if (std::find(known.begin(), known.end(), key) != known.end()) continue;

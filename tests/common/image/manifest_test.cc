@@ -205,7 +205,10 @@ TEST(Manifest, NotADocument) {
   ExpectError(good + "x", kOciManifest, Reason::kManifestMalformed, "something after it");
   ExpectError(good + good, kOciManifest, Reason::kManifestMalformed, "twice");
   ExpectError("\xEF\xBB\xBF" + good, kOciManifest, Reason::kManifestMalformed, "byte order mark");
-  ExpectError("[]", kOciManifest, Reason::kManifestMalformed, "an array");
+  for (const char* other : {"[]", "[[]]", "[1,2]", "null", "2", "\"text\"", "true"}) {
+    ExpectError(other, kOciManifest, Reason::kManifestMalformed, "no object");
+    ExpectError(other, kOciIndex, Reason::kManifestMalformed, "no object");
+  }
   ExpectError("{\"schemaVersion\":2," + good.substr(1), kOciManifest, Reason::kManifestMalformed, "duplicate key");
   ExpectError(std::string(200, '[') + std::string(200, ']'), kOciManifest, Reason::kLimitExceeded, "depth");
 }
