@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "common/codec/pem.h"
 #include "tests/common/policy/policy_builder.h"
 
 namespace gatehouse::policy {
@@ -243,13 +244,15 @@ TEST(Adversarial_C9, OneSignerTwiceTowardsANumber) {
 }
 
 TEST(Adversarial_C9, TheSameKeyInOtherWordsIsTheSameKey) {
-  // "RSA PUBLIC KEY" (PKCS#1) of the same key: its fingerprint is that of the SubjectPublicKeyInfo in either case.
-  auto key = crypto::PublicKey::FromPem(kRsaPem).value();
-  std::string respelt = std::string(kRsaPem) + "\n";
-  std::string two = "    - name: again\n      key:\n        data: |\n" + Indented(respelt, 10);
-  Error error = Refusal(Edited(Edited(ImagePolicyYaml(), Indented(kP256Pem, 10), Indented(kRsaPem, 10)),
-                               "  require: any", two + "  require: all"));
-  EXPECT_THAT(error.detail, HasSubstr("has the same key"));
+  // A SubjectPublicKeyInfo of a 2048-bit RSA key has 24 bytes in front of the PKCS#1 form ("RSA PUBLIC KEY") of that
+  // key.
+  Bytes spki = crypto::PublicKey::FromPem(kRsaPem)->Spki();
+  std::string respelt = codec::EncodePem("RSA PUBLIC KEY", BytesView(spki).subspan(24));
+  std::string again = "    - name: again\n      key:\n        data: |\n" + Indented(respelt, 10);
+  std::string with_rsa = Edited(ImagePolicyYaml(), Indented(kP256Pem, 10), Indented(kRsaPem, 10));
+  Error error = Refusal(Edited(with_rsa, "  require: any", again + "  require: all"));
+  EXPECT_EQ(error.reason, Reason::kPolicyInvalid);
+  EXPECT_THAT(error.detail, HasSubstr("'again' has the same key as 'release-key'"));
 }
 
 }  // namespace
