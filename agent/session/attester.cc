@@ -29,7 +29,7 @@ Error Refusal(const net::HttpResponse& response, std::string_view path) {
 
 }  // namespace
 
-// The calls of one attestation.
+// The calls of one attestation. The TPM is closed before each, for others may want it meanwhile.
 class Attester::Server {
  public:
   Server(const Parts& parts, std::unique_ptr<net::HttpTransport> transport)
@@ -88,13 +88,13 @@ Result<session::EvidenceResponse> Attester::TryOnce(Server& server) {
   session::EvidenceRequest evidence;
   evidence.node = parts_.node.text();
   ASSIGN_OR_RETURN(Bytes name, parts_.tpm.AkName());
+  parts_.tpm.Close();
   evidence.ak_name = EncodeHex(name);
   ASSIGN_OR_RETURN(
       session::ChallengeResponse challenge,
       server.Post(session::kChallengePath, Encode(session::ChallengeRequest{evidence.node, evidence.ak_name}),
                   &session::DecodeChallengeResponse));
   ASSIGN_OR_RETURN(TpmQuote quote, parts_.tpm.Quote(challenge.nonce, challenge.selection));
-  // Others may want the TPM while the evidence is on its way.
   parts_.tpm.Close();
   evidence.nonce = std::move(challenge.nonce);
   evidence.quote = {std::move(quote.attest), std::move(quote.signature), std::move(quote.pcrs)};
@@ -118,6 +118,7 @@ Status Attester::Enroll(Server& server) {
                  "manufacturer's certificate to NV index 0x01C00002 (rsa2048) or 0x01C0000A (ecc-p256)"};
   }
   ASSIGN_OR_RETURN(Bytes name, parts_.tpm.AkName());
+  parts_.tpm.Close();
   ASSIGN_OR_RETURN(
       session::EnrollResponse challenge,
       server.Post(session::kEnrollPath,
@@ -125,6 +126,7 @@ Status Attester::Enroll(Server& server) {
                                                 identity.ek_public, identity.ak_public}),
                   &session::DecodeEnrollResponse));
   ASSIGN_OR_RETURN(Bytes secret, parts_.tpm.Activate(challenge.id_object, challenge.encrypted_secret));
+  parts_.tpm.Close();
   ASSIGN_OR_RETURN(session::ActivateResponse bound,
                    server.Post(session::kActivatePath,
                                Encode(session::ActivateRequest{parts_.node.text(), challenge.ticket, secret}),

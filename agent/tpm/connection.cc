@@ -15,6 +15,8 @@ namespace {
 constexpr std::uint32_t kObjectsNeeded = 3;
 constexpr std::uint32_t kSessionsNeeded = 1;
 constexpr std::uint32_t kHandlesListed = 64;
+// TPM_HT_POLICY_SESSION: asked for TPM_HT_LOADED_SESSION, a TPM lists HMAC and policy sessions, each by its own handle.
+constexpr TPM2_HANDLE kLastSession = 0x03FFFFFF;
 
 }  // namespace
 
@@ -91,16 +93,29 @@ Result<std::uint32_t> Connection::Property(TPM2_PT property) const {
   return list.tpmProperty[0].value;
 }
 
-// A program that was killed while it used a TPM without a resource manager has left its objects there, and with three
-// of them the TPM would be of no use until the next boot. Nobody else is connected to such a TPM now, so what is loaded
-// belongs to nobody. Behind a resource manager only our own handles are listed: none yet.
-Status Connection::MakeRoom() const {
+Result<bool> Connection::HasRoom() const {
   ASSIGN_OR_RETURN(std::uint32_t objects, Property(TPM2_PT_HR_TRANSIENT_AVAIL));
   ASSIGN_OR_RETURN(std::uint32_t sessions, Property(TPM2_PT_HR_LOADED_AVAIL));
-  if (objects >= kObjectsNeeded && sessions >= kSessionsNeeded) return Ok();
+  return objects >= kObjectsNeeded && sessions >= kSessionsNeeded;
+}
+
+// A TPM without a resource manager has three places for objects, and whoever is killed while he uses them leaves them
+// taken: without this the TPM would be of no use until the next boot. Others who are alive need their places for a
+// moment only, so we wait; what is still there then belongs to nobody. Behind a resource manager there is always room,
+// and only our own handles are listed: none yet.
+Status Connection::MakeRoom() const {
+  Result<bool> room = false;
+  static_cast<void>(CallWhileBusy(
+      [&] {
+        room = HasRoom();
+        return room.ok() && !*room ? TPM2_RC_RETRY : TPM2_RC_SUCCESS;
+      },
+      sleep_));
+  if (!room.ok()) return std::move(room).error();
+  if (*room) return Ok();
   ASSIGN_OR_RETURN(auto leftovers, Handles(TPM2_TRANSIENT_FIRST, TPM2_TRANSIENT_LAST, kHandlesListed));
-  ASSIGN_OR_RETURN(auto old_sessions, Handles(TPM2_LOADED_SESSION_FIRST, TPM2_LOADED_SESSION_LAST, kHandlesListed));
-  leftovers.insert(leftovers.end(), old_sessions.begin(), old_sessions.end());
+  ASSIGN_OR_RETURN(auto sessions, Handles(TPM2_LOADED_SESSION_FIRST, kLastSession, kHandlesListed));
+  leftovers.insert(leftovers.end(), sessions.begin(), sessions.end());
   for (TPM2_HANDLE handle : leftovers) RETURN_IF_ERROR(Flush(handle));
   if (!leftovers.empty()) {
     log_.Warn("flushed what a program that ended early had left in the TPM",

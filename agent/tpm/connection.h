@@ -42,6 +42,7 @@ class Connection {
 
  private:
   Connection(Sleep sleep, telemetry::Logger& log) : sleep_(std::move(sleep)), log_(log) {}
+  [[nodiscard]] Result<bool> HasRoom() const;
   [[nodiscard]] Status MakeRoom() const;
   [[nodiscard]] Status Flush(TPM2_HANDLE handle) const;
 

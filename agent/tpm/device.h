@@ -27,10 +27,10 @@ struct TpmQuote {
   evidence::tpm::PcrValues pcrs;  // the values that were quoted
 };
 
-// Connects at the first call and stays connected until Close, which leaves no object and no session behind in the TPM:
-// call it at the end of each attestation, because a TPM without a resource manager serves one client at a time. After
-// an error, Close and begin again. One caller at a time. Errors of all: kTpmUnavailable, with what the TPM said, if not
-// told otherwise.
+// Connects at the first call and stays connected, with its keys loaded, until Close, which leaves no object and no
+// session behind in the TPM. Close before anything that takes long (a request to the server): a TPM without a resource
+// manager has room for one user, and others wait. After an error, Close and begin again. One caller at a time. Errors
+// of all: kTpmUnavailable, with what the TPM said, if not told otherwise.
 class TpmDevice {
  public:
   virtual ~TpmDevice() = default;

@@ -20,6 +20,11 @@ bool IsBusy(std::uint32_t response_code) {
   std::uint32_t layer = response_code & kLayerMask;
   if (layer != kTpmLayer && layer != kResourceManagerTpmLayer) return false;
   switch (response_code & 0xFFFF) {
+    case 0x902:  // TPM_RC_OBJECT_MEMORY
+    case 0x903:  // TPM_RC_SESSION_MEMORY
+    case 0x904:  // TPM_RC_MEMORY
+    case 0x905:  // TPM_RC_SESSION_HANDLES
+    case 0x906:  // TPM_RC_OBJECT_HANDLES
     case 0x908:  // TPM_RC_YIELDED
     case 0x90A:  // TPM_RC_TESTING
     case 0x920:  // TPM_RC_NV_RATE

@@ -14,9 +14,11 @@ namespace {
 constexpr std::uint32_t kRetry = 0x922;
 
 TEST(Retry, BusyCodes) {
-  for (std::uint32_t code : {0x908U, 0x90AU, 0x920U, 0x922U, 0x0B0922U}) EXPECT_TRUE(IsBusy(code)) << code;
+  for (std::uint32_t code : {0x902U, 0x903U, 0x904U, 0x905U, 0x906U, 0x908U, 0x90AU, 0x920U, 0x922U, 0x0B0922U})
+    EXPECT_TRUE(IsBusy(code)) << code;
   // Success, TPM_RC_INITIALIZE, TPM_RC_LOCKOUT, and the same numbers of other layers (ESAPI, TCTI).
-  for (std::uint32_t code : {0U, 0x100U, 0x921U, 0x070922U, 0x0A0922U}) EXPECT_FALSE(IsBusy(code)) << code;
+  for (std::uint32_t code : {0U, 0x100U, 0x901U, 0x907U, 0x921U, 0x070922U, 0x0A0922U})
+    EXPECT_FALSE(IsBusy(code)) << code;
 }
 
 TEST(Retry, PausesGrowAndAreBounded) {

@@ -15,7 +15,6 @@
 #include <fstream>
 #include <sstream>
 
-
 namespace gatehouse::fakes {
 namespace {
 
@@ -25,6 +24,7 @@ constexpr std::uint16_t kNoSessions = 0x8001;    // TPM_ST_NO_SESSIONS
 constexpr std::uint16_t kWithSessions = 0x8002;  // TPM_ST_SESSIONS
 constexpr std::uint32_t kPlatform = 0x4000000C;  // TPM_RH_PLATFORM
 constexpr std::size_t kNvChunk = 512;
+constexpr std::size_t kHeaderBytes = 10;
 
 bool InPath(const std::string& program) {
   std::istringstream path(std::getenv("PATH") != nullptr ? std::getenv("PATH") : "/usr/bin:/bin");
@@ -66,38 +66,6 @@ bool Succeeds(const std::vector<std::string>& arguments, const fs::path& log) {
   return pid > 0 && ::waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-int Connect(const fs::path& path) {
-  int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  std::string text = path.string();
-  if (fd < 0 || text.size() >= sizeof(address.sun_path)) return -1;
-  std::memcpy(address.sun_path, text.data(), text.size());
-  if (::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) return fd;
-  ::close(fd);
-  return -1;
-}
-
-bool SendAll(int fd, BytesView bytes) {
-  while (!bytes.empty()) {
-    ssize_t sent = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (sent <= 0) return false;
-    bytes = bytes.subspan(static_cast<std::size_t>(sent));
-  }
-  return true;
-}
-
-bool ReceiveExactly(int fd, std::size_t count, Bytes& bytes) {
-  while (count > 0) {
-    std::array<std::uint8_t, 4096> chunk{};
-    ssize_t got = ::recv(fd, chunk.data(), std::min(count, chunk.size()), 0);
-    if (got <= 0) return false;
-    Append(bytes, BytesView(chunk).first(static_cast<std::size_t>(got)));
-    count -= static_cast<std::size_t>(got);
-  }
-  return true;
-}
-
 // Header, handles, and one password authorization with an empty password.
 Bytes AuthorizedCommand(std::uint32_t code, std::initializer_list<std::uint32_t> handles, BytesView parameters) {
   ByteWriter command;
@@ -129,6 +97,41 @@ std::uint16_t AlgId(HashAlgorithm algorithm) {
 }
 
 }  // namespace
+
+int ConnectUnix(const fs::path& path) {
+  int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::string text = path.string();
+  if (fd < 0 || text.size() >= sizeof(address.sun_path)) return -1;
+  std::memcpy(address.sun_path, text.data(), text.size());
+  if (::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) return fd;
+  ::close(fd);
+  return -1;
+}
+
+bool SendTpmMessage(int fd, BytesView message) {
+  while (!message.empty()) {
+    ssize_t sent = ::send(fd, message.data(), message.size(), MSG_NOSIGNAL);
+    if (sent <= 0) return false;
+    message = message.subspan(static_cast<std::size_t>(sent));
+  }
+  return true;
+}
+
+std::optional<Bytes> ReceiveTpmMessage(int fd) {
+  Bytes message;
+  std::size_t wanted = kHeaderBytes;
+  while (message.size() < wanted) {
+    std::array<std::uint8_t, 4096> chunk{};
+    ssize_t got = ::recv(fd, chunk.data(), std::min(wanted - message.size(), chunk.size()), 0);
+    if (got <= 0) return std::nullopt;
+    Append(message, BytesView(chunk).first(static_cast<std::size_t>(got)));
+    if (message.size() == kHeaderBytes)
+      wanted = std::size_t{message[4]} << 8 | message[5];  // none is longer than 64 KiB
+  }
+  return message;
+}
 
 bool Swtpm::Available() {
   return InPath("swtpm") && InPath("swtpm_setup") && InPath("swtpm_ioctl") && InPath("swtpm_localca");
@@ -195,7 +198,7 @@ Status Swtpm::Run() {
                 "not-need-init,startup-clear"},
                folder_ / "log");
   for (int attempt = 0; attempt < 1000; ++attempt) {
-    if (int fd = Connect(path + ".ctrl"); fd >= 0) {
+    if (int fd = ConnectUnix(path + ".ctrl"); fd >= 0) {
       ::close(fd);
       return Ok();
     }
@@ -224,20 +227,16 @@ std::string Swtpm::issuer_pem() const {
 }
 
 Result<Bytes> Swtpm::Command(BytesView command) {
-  int fd = Connect(socket());
+  int fd = ConnectUnix(socket());
   if (fd < 0) return Failed("cannot connect");
-  Bytes response;
-  bool received = SendAll(fd, command) && ReceiveExactly(fd, 10, response);
-  if (received) {
-    std::size_t size = std::size_t{response[4]} << 8 | response[5];  // the upper half is zero: no response is that long
-    received = size >= 10 && ReceiveExactly(fd, size - 10, response);
-  }
+  std::optional<Bytes> response;
+  if (SendTpmMessage(fd, command)) response = ReceiveTpmMessage(fd);
   ::close(fd);
-  if (!received) return Failed("the TPM broke off");
-  return response;
+  if (!response) return Failed("the TPM broke off");
+  return std::move(*response);
 }
 
-Status Swtpm::MustCommand(BytesView command) {
+Result<Bytes> Swtpm::MustAnswer(BytesView command) {
   ASSIGN_OR_RETURN(Bytes response, Command(command));
   ByteReader reader(response, Reason::kTpmUnavailable, "swtpm");
   RETURN_IF_ERROR(reader.Take(6));
@@ -245,17 +244,26 @@ Status Swtpm::MustCommand(BytesView command) {
   std::ostringstream text;
   text << "the TPM answered 0x" << std::hex << code;
   if (code != 0) return Error{Reason::kTpmUnavailable, "swtpm", text.str()};
+  return Bytes(response.begin() + kHeaderBytes, response.end());
+}
+
+Status Swtpm::MustCommand(BytesView command) {
+  ASSIGN_OR_RETURN(Bytes ignored, MustAnswer(command));
   return Ok();
 }
 
-Status Swtpm::Extend(unsigned pcr, const std::map<HashAlgorithm, Bytes>& digests) {
+Bytes Swtpm::ExtendCommand(unsigned pcr, const std::map<HashAlgorithm, Bytes>& digests) {
   ByteWriter parameters;
   parameters.PutU32Be(static_cast<std::uint32_t>(digests.size()));
   for (const auto& [bank, digest] : digests) {
     parameters.PutU16Be(AlgId(bank));
     parameters.Put(digest);
   }
-  return MustCommand(AuthorizedCommand(0x182, {pcr}, parameters.bytes()));
+  return AuthorizedCommand(0x182, {pcr}, parameters.bytes());
+}
+
+Status Swtpm::Extend(unsigned pcr, const std::map<HashAlgorithm, Bytes>& digests) {
+  return MustCommand(ExtendCommand(pcr, digests));
 }
 
 Status Swtpm::WriteNv(std::uint32_t index, BytesView content) {
@@ -277,6 +285,51 @@ Status Swtpm::WriteNv(std::uint32_t index, BytesView content) {
     RETURN_IF_ERROR(MustCommand(AuthorizedCommand(0x137, {kPlatform, index}, write.bytes())));
   }
   return Ok();
+}
+
+Result<std::vector<std::uint32_t>> Swtpm::LoadedHandles() {
+  std::vector<std::uint32_t> handles;
+  for (std::uint32_t first : {0x80000000U, 0x02000000U}) {  // transient objects, loaded sessions
+    ByteWriter command;
+    command.PutU16Be(kNoSessions);
+    command.PutU32Be(22);
+    command.PutU32Be(0x17A);  // TPM2_GetCapability
+    command.PutU32Be(1);      // TPM_CAP_HANDLES
+    command.PutU32Be(first);
+    command.PutU32Be(64);
+    ASSIGN_OR_RETURN(Bytes answer, MustAnswer(command.bytes()));
+    ByteReader reader(answer, Reason::kTpmUnavailable, "swtpm");
+    RETURN_IF_ERROR(reader.Take(1 + 4));  // moreData, capability
+    ASSIGN_OR_RETURN(std::uint32_t count, reader.TakeU32Be());
+    for (std::uint32_t i = 0; i < count; ++i) {
+      ASSIGN_OR_RETURN(std::uint32_t handle, reader.TakeU32Be());
+      handles.push_back(handle);
+    }
+    RETURN_IF_ERROR(reader.ExpectEnd());
+  }
+  return handles;
+}
+
+Status Swtpm::PersistInOwnerHierarchy(BytesView area, std::uint32_t handle) {
+  constexpr std::uint32_t kOwner = 0x40000001;
+  ByteWriter create;
+  create.PutU16Be(4);  // TPM2B_SENSITIVE_CREATE: no password, no data
+  create.PutU32Be(0);
+  create.PutSized16Be(area);
+  create.PutU16Be(0);  // outsideInfo
+  create.PutU32Be(0);  // creationPCR
+  ASSIGN_OR_RETURN(Bytes answer, MustAnswer(AuthorizedCommand(0x131, {kOwner}, create.bytes())));
+  ByteReader reader(answer, Reason::kTpmUnavailable, "swtpm");
+  ASSIGN_OR_RETURN(std::uint32_t object, reader.TakeU32Be());
+  ByteWriter persistent;
+  persistent.PutU32Be(handle);
+  RETURN_IF_ERROR(MustCommand(AuthorizedCommand(0x120, {kOwner, object}, persistent.bytes())));
+  ByteWriter flush;
+  flush.PutU16Be(kNoSessions);
+  flush.PutU32Be(14);
+  flush.PutU32Be(0x165);
+  flush.PutU32Be(object);
+  return MustCommand(flush.bytes());
 }
 
 Status Swtpm::Clear() {

@@ -11,12 +11,18 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "common/base/types.h"
 
 namespace gatehouse::fakes {
+
+// A stream of TPM messages: commands and responses both have their length in bytes 2 to 5.
+[[nodiscard]] int ConnectUnix(const std::filesystem::path& path);  // -1 if nobody listens
+[[nodiscard]] bool SendTpmMessage(int fd, BytesView message);
+[[nodiscard]] std::optional<Bytes> ReceiveTpmMessage(int fd);  // nothing at the end of the stream
 
 class Swtpm {
  public:
@@ -49,10 +55,17 @@ class Swtpm {
   [[nodiscard]] Result<Bytes> Command(BytesView command);
   // A command that must answer TPM_RC_SUCCESS.
   [[nodiscard]] Status MustCommand(BytesView command);
+  // The parameters of its response.
+  [[nodiscard]] Result<Bytes> MustAnswer(BytesView command);
   // TPM2_PCR_Extend, one digest for each allocated bank that is to be extended.
   [[nodiscard]] Status Extend(unsigned pcr, const std::map<HashAlgorithm, Bytes>& digests);
+  [[nodiscard]] static Bytes ExtendCommand(unsigned pcr, const std::map<HashAlgorithm, Bytes>& digests);
   // A new NV index of the platform's, readable by everybody, as manufacturers define those of certificates.
   [[nodiscard]] Status WriteNv(std::uint32_t index, BytesView content);
+  // Handles of loaded transient objects and sessions: what a client without a resource manager has left behind.
+  [[nodiscard]] Result<std::vector<std::uint32_t>> LoadedHandles();
+  // A primary key with the public area `area` (TPMT_PUBLIC), in the owner's hierarchy, made persistent at `handle`.
+  [[nodiscard]] Status PersistInOwnerHierarchy(BytesView area, std::uint32_t handle);
   // TPM2_Clear: a new storage hierarchy and no persistent objects; the endorsement keys and platform's NV indices stay.
   [[nodiscard]] Status Clear();
 
