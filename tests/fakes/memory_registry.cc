@@ -67,6 +67,11 @@ Digest MemoryRegistry::PutImage(const std::string& repository, const std::string
   return PutManifest(repository, tag, ManifestJson(config, {layer}), std::string(image::kOciManifest));
 }
 
+void MemoryRegistry::Corrupt(const std::string& repository, const Digest& blob, const std::string& bytes) {
+  std::lock_guard lock(mutex_);
+  blobs_[repository + "@" + blob.text()] = bytes;
+}
+
 void MemoryRegistry::Tag(const std::string& repository, const std::string& tag, const Digest& digest) {
   std::lock_guard lock(mutex_);
   tags_[repository + ":" + tag] = digest.text();

@@ -21,6 +21,8 @@ class MemoryRegistry final : public net::HttpTransport {
   Digest PutBlob(const std::string& repository, const std::string& bytes);
   // A one-layer image that differs by `content`.
   Digest PutImage(const std::string& repository, const std::string& tag, const std::string& content);
+  // The blob of that digest is answered by other bytes.
+  void Corrupt(const std::string& repository, const Digest& blob, const std::string& bytes);
   void Tag(const std::string& repository, const std::string& tag, const Digest& digest);
   void RemoveTag(const std::string& repository, const std::string& tag);
 

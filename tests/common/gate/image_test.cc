@@ -178,6 +178,27 @@ TEST_F(ImageGate, NamespaceNameIsAlwaysKnown) {
   EXPECT_EQ(OnlyReason(Decide(Pod({"registry.example/app:1"}))), Reason::kImageUnsigned);
 }
 
+// CVE-2025-29778: a field that is read but never applied. Those not named by a test above:
+
+TEST_F(ImageGate, HashAlgorithmOfTheKeyIsApplied) {
+  std::string authority = KeyAuthority("release", key.Public());
+  auto at = authority.find("        data:");
+  Load(ImagePolicyYaml("signed", "registry.example/**", authority.insert(at, "        hashAlgorithm: sha512\n")));
+  fakes::Sign(registry, "app", image, key);  // over SHA-256
+  EXPECT_EQ(OnlyReason(Decide(Pod({"registry.example/app:1"}))), Reason::kSignatureInvalid);
+}
+
+TEST_F(ImageGate, RsaPaddingOfTheKeyIsApplied) {
+  auto rsa = *crypto::PrivateKey::Generate(crypto::KeyType::kRsa);
+  fakes::Sign(registry, "app", image, rsa);  // PKCS#1 v1.5
+  Load(ImagePolicyYaml("signed", "registry.example/**", KeyAuthority("release", rsa.Public())));
+  EXPECT_TRUE(Decide(Pod({"registry.example/app:1"})).allowed());
+  std::string authority = KeyAuthority("release", rsa.Public());
+  auto at = authority.find("        data:");
+  Load(ImagePolicyYaml("signed", "registry.example/**", authority.insert(at, "        rsaPadding: pss\n")));
+  EXPECT_EQ(OnlyReason(Decide(Pod({"registry.example/app:1"}))), Reason::kSignatureInvalid);
+}
+
 // --- attacks
 
 TEST_F(ImageGate, Adversarial_R1_TagIsResolvedOncePerDecision) {
@@ -261,6 +282,23 @@ TEST_F(ImageGate, Adversarial_C7_UnsignedAnnotationsDoNotSatisfyAPolicy) {
   fakes::Sign(registry, "app", image, key, {.annotations = {{"env", "prod"}}});
   clock.Advance(Duration(4000));
   EXPECT_TRUE(Decide(Pod({"registry.example/app:1"})).allowed());
+}
+
+TEST_F(ImageGate, Adversarial_C8_PayloadThatIsNotWhatItsLayerSays) {
+  fakes::SignedPayload good = fakes::SignPayload(key, image);
+  fakes::PutSignatures(registry, "app", image, {good});
+  registry.Corrupt("app", crypto::Sha256Digest(AsBytes(good.payload)), good.payload + " ");
+  EXPECT_EQ(OnlyReason(Decide(Pod({"registry.example/app:1"}))), Reason::kContentMismatch);
+}
+
+TEST_F(ImageGate, Adversarial_A8_WhatAMutatingWebhookChangedIsJudgedAsItArrives) {
+  fakes::Sign(registry, "app", image, key);
+  registry.PutImage("sidecar", "1", "injected");
+  auto request = Pod({"registry.example/app:1"});
+  EXPECT_TRUE(Decide(request).allowed());
+  request.images.push_back(
+      {"spec.containers[1] (injected)", "registry.example/sidecar:1"});  // the same uid, called again
+  EXPECT_EQ(OnlyReason(Decide(request)), Reason::kImageUnsigned);
 }
 
 TEST_F(ImageGate, Adversarial_C9_TheSameSignerTwiceCountsOnce) {

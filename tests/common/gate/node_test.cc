@@ -49,6 +49,24 @@ TEST_F(NodeGate, ModesApplyToNodesToo) {
   EXPECT_EQ(Decide(Binding("worker-1")).outcome(), "allowed");
 }
 
+TEST_F(NodeGate, NamespaceSelectorOfANodePolicyIsApplied) {
+  options.unmatched_nodes = Unmatched::kAllow;
+  auto made = std::make_shared<policy::PolicySet>(*set);
+  made->node_policies[0].namespace_selector =
+      policy::LabelSelector({{"env", policy::LabelSelector::Operator::kIn, {"prod"}}});
+  made->namespaces["default"] = {{"env", "test"}};
+  set = made;
+  EXPECT_EQ(Decide(Binding("worker-1")).outcome(), "allowed");
+  made = std::make_shared<policy::PolicySet>(*made);
+  made->namespaces["default"] = {{"env", "prod"}};
+  set = made;
+  EXPECT_EQ(OnlyReason(Decide(Binding("worker-1"))), Reason::kNodeUnknown);
+  made = std::make_shared<policy::PolicySet>(*made);
+  made->namespaces.clear();
+  set = made;
+  EXPECT_EQ(OnlyReason(Decide(Binding("worker-1"))), Reason::kLabelsUnknown);
+}
+
 TEST_F(NodeGate, NodeThatNoPolicyCoversFollowsTheSetting) {
   EXPECT_EQ(OnlyReason(Decide(Binding("other"))), Reason::kNoPolicyMatches);
   options.unmatched_nodes = Unmatched::kAllow;
