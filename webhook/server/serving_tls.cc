@@ -128,11 +128,12 @@ int SelectHttp11(SSL*, const unsigned char** chosen, unsigned char* chosen_size,
 
 Result<ContextPtr> NewContext() {
   ContextPtr context(SSL_CTX_new(TLS_server_method()), SSL_CTX_free);
+  std::string groups = "X25519:P-256:P-384";  // OpenSSL's macro takes a char*
   static constexpr std::array<unsigned char, 9> kSessionContext = {'g', 'a', 't', 'e', 'h', 'o', 'u', 's', 'e'};
   if (!context || SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION) != 1 ||
       SSL_CTX_set_cipher_list(context.get(), kTls12Ciphers) != 1 ||
       SSL_CTX_set_ciphersuites(context.get(), kTls13Suites) != 1 ||
-      SSL_CTX_set1_groups_list(context.get(), "X25519:P-256:P-384") != 1 ||
+      SSL_CTX_set1_groups_list(context.get(), groups.data()) != 1 ||
       // Without it OpenSSL fails a resumption when client certificates are asked for.
       SSL_CTX_set_session_id_context(context.get(), kSessionContext.data(), kSessionContext.size()) != 1) {
     return Error{Reason::kInternal, "TLS", "cannot be set up: " + TakeOpensslError()};
