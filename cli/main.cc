@@ -23,6 +23,7 @@ int Run(int argc, char** argv) {
   CLI::App app("Verify images and test policies with the code that the admission webhook runs.", "gatehouse");
   app.require_subcommand(1);
   app.set_version_flag("--version", GATEHOUSE_VERSION);
+  app.footer("Exit status: 0 admitted, 1 refused, 2 wrong usage or bad policy, 3 could not be checked.");
   std::string output;
 
   auto add_output = [&](CLI::App& command) {

@@ -39,6 +39,8 @@ Result<net::TransportOptions> TransportFor(const RegistryOptions& options) {
   net::TransportOptions transport;
   if (!options.ca_file.empty()) {
     ASSIGN_OR_RETURN(transport.tls.ca_pem, ReadTextFile(options.ca_file, limits::kMiB));
+    // To the transport no text means the system's authorities, any of which could then vouch for a registry.
+    if (transport.tls.ca_pem.empty()) return Error{Reason::kCertificateMalformed, options.ca_file, "the file is empty"};
   }
   transport.proxy = {.https_proxy = Environment("HTTPS_PROXY", "https_proxy"),
                      .http_proxy = Environment("http_proxy", "http_proxy"),
@@ -116,13 +118,17 @@ LocalGate::~LocalGate() = default;
 Result<std::unique_ptr<LocalGate>> LocalGate::Make(const Options& options,
                                                    std::shared_ptr<const policy::PolicySet> set) {
   ASSIGN_OR_RETURN(auto transport_options, TransportFor(options.registry));
-  ASSIGN_OR_RETURN(auto transport, net::MakeHttpsTransport(std::move(transport_options)));
+  auto transport = net::MakeHttpsTransport(std::move(transport_options));
+  if (!transport.ok()) {
+    bool of_file = transport.error().reason == Reason::kCertificateMalformed;
+    return of_file ? transport.error().In(options.registry.ca_file) : transport.error();
+  }
   registry::Credentials credentials;
   if (!options.registry.docker_config.empty()) {
     ASSIGN_OR_RETURN(std::string text, ReadTextFile(options.registry.docker_config, limits::kDockerConfigBytes));
     ASSIGN_OR_RETURN(credentials, registry::Credentials::FromDockerConfig(text, options.registry.docker_config));
   }
-  auto impl = std::make_unique<Impl>(std::move(transport), options, std::move(set), std::move(credentials));
+  auto impl = std::make_unique<Impl>(std::move(*transport), options, std::move(set), std::move(credentials));
   return std::unique_ptr<LocalGate>(new LocalGate(std::move(impl)));
 }
 

@@ -33,8 +33,16 @@ Result<std::vector<admission::ReviewRequest>> ReadRequests(const Options& option
   return requests;
 }
 
+// An object of a kind that is not judged has no resource here.
 std::string SubjectOf(const admission::ReviewRequest& request) {
-  return request.operation + " " + request.resource + " " + request.namespace_name + "/" + request.name;
+  return request.operation + " " + (request.resource.empty() ? request.kind : request.resource) + " " +
+         request.namespace_name + "/" + request.name;
+}
+
+// A request that the webhook would deny as malformed is refused; what is no request at all is a mistake of whoever
+// called us, and must not pass for the refusal that a test of a policy may be waiting for.
+int ExitCodeOf(const Error& error) {
+  return error.reason == Reason::kReviewMalformed ? kRefused : kUsageOrPolicy;
 }
 
 // The worst of two: a refusal outweighs what could not be checked.
@@ -53,7 +61,7 @@ int PolicyTest(const Options& options) {
   auto requests = ReadRequests(options);
   if (!requests.ok()) {
     PrintError(requests.error(), options.json);
-    return ClassOf(requests.error().reason) == ReasonClass::kMalformed ? kRefused : kUsageOrPolicy;
+    return ExitCodeOf(requests.error());
   }
   auto gate = LocalGate::Make(options, set);
   if (!gate.ok()) {
