@@ -114,8 +114,7 @@ Status Attester::Enroll(Server& server) {
   if (identity.ek_certificate.empty()) {
     return Error{Reason::kTpmUnavailable, "tpm",
                  "the TPM holds no certificate for the endorsement key that tpm.ek names; configure the other kind, or "
-                 "write the "
-                 "manufacturer's certificate to NV index 0x01C00002 (rsa2048) or 0x01C0000A (ecc-p256)"};
+                 "write the manufacturer's certificate to NV index 0x01C00002 (rsa2048) or 0x01C0000A (ecc-p256)"};
   }
   ASSIGN_OR_RETURN(Bytes name, parts_.tpm.AkName());
   parts_.tpm.Close();

@@ -19,7 +19,7 @@ template <typename T>
 using EsysPtr = std::unique_ptr<T, EsysDeleter>;
 
 [[nodiscard]] Error TpmError(std::string_view what, TSS2_RC code);
-// Format-one codes carry the number of the handle, session or parameter at fault (Part 2 section 6.6.2); this is the
+// Format-one codes carry the number of the handle, session or parameter at fault (Part 2, response codes); this is the
 // code without it.
 [[nodiscard]] bool IsTpmCode(TSS2_RC code, TPM2_RC wanted);
 

@@ -10,12 +10,11 @@
 namespace gatehouse::agent {
 namespace {
 
-// Where the registry of reserved handles puts endorsement keys ("Registry of Reserved TPM 2.0 Handles and Localities",
-// table 2).
+// Where the TCG's "Registry of Reserved TPM 2.0 Handles and Localities" puts endorsement keys.
 constexpr TPM2_HANDLE kFirstEkHandle = 0x81010000;
 constexpr TPM2_HANDLE kLastEkHandle = 0x810100FF;
 constexpr std::uint32_t kMostEkHandles = 16;
-// EK Credential Profile, section 2.2.1.4 "Low Range" and 2.2.1.5.2 "Handle Values for EK Certificate Chains".
+// NV indices of the EK Credential Profile: certificates of the two templates, and the certificate chain.
 constexpr TPM2_HANDLE kRsaCertificate = 0x01C00002;
 constexpr TPM2_HANDLE kEccCertificate = 0x01C0000A;
 constexpr TPM2_HANDLE kFirstChain = 0x01C00100;
@@ -137,8 +136,8 @@ Result<Bytes> ReadNv(const Connection& connection, TPM2_HANDLE index, std::uint3
   return content;
 }
 
-// Section 2.2.1.5.2: the chain may be split over several indices; their contents, in the order of their handles, are
-// one list.
+// EK Credential Profile, certificate chains: the chain may be split over several indices; their contents, in the order
+// of their handles, are one list.
 Result<std::vector<Bytes>> ReadChain(const Connection& connection, std::uint32_t chunk) {
   ASSIGN_OR_RETURN(auto indices, connection.Handles(kFirstChain, kLastChain, kMostChainIndices));
   Bytes all;

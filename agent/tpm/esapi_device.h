@@ -1,14 +1,13 @@
 // TpmDevice over the TCG's Enhanced System API (tpm2-tss).
 //
-// Endorsement key: the TCG's default template for its kind (EK Credential Profile for TPM 2.0, version 2.x, annex B:
+// Endorsement key: the TCG's default template for its kind (EK Credential Profile for TPM 2.0, templates
 // L-1 RSA 2048, L-2 ECC P-256). A persistent key of that template in 0x81010000-0x810100FF is used; otherwise
 // TPM2_CreatePrimary makes the same key again. Certificates come from NV 0x01C00002 (RSA) or 0x01C0000A (ECC) and
 // 0x01C00100-0x01C001FF. Templates that a manufacturer keeps in NV (0x01C00004, 0x01C0000C) are not used.
 //
 // Attestation key: a restricted signing key *under the endorsement key*. Only there are resetCount, restartCount and
-// firmwareVersion of a quote the true ones: for a key of another hierarchy TPM2_Quote obfuscates them (Part 1
-// section 36.7). Its two halves, as TPM2B_PUBLIC and TPM2B_PRIVATE (encrypted by the TPM), are kept in the state
-// folder.
+// firmwareVersion of a quote the true ones: for a key of another hierarchy TPM2_Quote obfuscates them. Its two halves,
+// as TPM2B_PUBLIC and TPM2B_PRIVATE (encrypted by the TPM), are kept in the state folder.
 #pragma once
 
 #include <filesystem>

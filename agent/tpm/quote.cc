@@ -107,7 +107,8 @@ Result<PcrValues> ReadPcrs(const Connection& connection, TPML_PCR_SELECTION rema
     }));
     if (digests->count == 0) {
       auto bank = evidence::tpm::HashFromAlgId(left->hash);
-      unsigned bits = left->pcrSelect[0] | left->pcrSelect[1] << 8U | left->pcrSelect[2] << 16U;
+      unsigned bits = 0;
+      for (unsigned byte = 0; byte < 3; ++byte) bits |= unsigned{left->pcrSelect[byte]} << (8 * byte);
       return Error{
           Reason::kPcrMissing, "tpm",
           "PCR " + std::to_string(std::countr_zero(bits)) + " of bank " + std::string(bank ? Name(*bank) : "unknown") +

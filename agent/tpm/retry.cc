@@ -9,7 +9,7 @@ constexpr int kRepeats = 8;
 constexpr Duration kFirstPause{10};
 constexpr Duration kLongestPause{1000};
 
-// TSS 2.0 Overview and Common Structures section 2.4: the layer that a response code comes from is in bits 16 to 23.
+// TSS 2.0 Overview and Common Structures: the layer that a response code comes from is in bits 16 to 23.
 constexpr std::uint32_t kLayerMask = 0x00FF0000;
 constexpr std::uint32_t kTpmLayer = 0;
 constexpr std::uint32_t kResourceManagerTpmLayer = 11U << 16;

@@ -7,8 +7,7 @@
 
 namespace gatehouse::agent {
 
-// TCG EK Credential Profile for TPM Family 2.0, annex B.3.3 "Template L-1: RSA 2048" and B.3.4 "Template L-2: ECC NIST
-// P-256".
+// TCG EK Credential Profile for TPM Family 2.0: "Template L-1: RSA 2048" and "Template L-2: ECC NIST P-256".
 [[nodiscard]] TPM2B_PUBLIC EndorsementTemplate(KeyKind kind);
 // A restricted signing key that never leaves its TPM: RSASSA or ECDSA with SHA-256.
 [[nodiscard]] TPM2B_PUBLIC AttestationTemplate(KeyKind kind);

@@ -1,10 +1,11 @@
-// Messages of the attestation session (agent -> webhook, HTTPS, JSON; DESIGN.md section 5). Each has one JSON form, written by Encode and read by
-// Decode, which refuses unknown, missing and duplicate members. Binary members are standard base64. Errors of Decode: kMessageMalformed,
-// kLimitExceeded (longer than the limit of its kind: kEvidenceBytes for evidence, kAttestationBytes for the rest).
+// Messages of the attestation session (agent -> webhook, HTTPS, JSON; DESIGN.md section 5). Each has one JSON form,
+// written by Encode and read by Decode, which refuses unknown, missing and duplicate members. Binary members are
+// standard base64. Errors of Decode: kMessageMalformed, kLimitExceeded (longer than the limit of its kind:
+// kEvidenceBytes for evidence, kAttestationBytes for the rest).
 //
-// What Decode promises: a node is a NodeName; an AK name is lower-case hex of 34, 50 or 66 bytes; binary members are not empty and within
-// common/base/limits.h; a PCR selection names each bank once, each with at least one PCR; PCR values have the size of their bank; logs are
-// not empty. Nothing else is checked, and nothing is authenticated.
+// What Decode promises: a node is a NodeName; an AK name is lower-case hex of 34, 50 or 66 bytes; binary members are
+// not empty and within common/base/limits.h; a PCR selection names each bank once, each with at least one PCR; PCR
+// values have the size of their bank; logs are not empty. Nothing else is checked, and nothing is authenticated.
 #pragma once
 
 #include <cstdint>
@@ -25,16 +26,16 @@ inline constexpr std::string_view kEvidencePath = "/v1/evidence";
 
 struct EnrollRequest {  // POST /v1/enroll
   std::string node;
-  Bytes ek_certificate;                // DER
-  std::vector<Bytes> ek_intermediates; // DER, from the TPM's NV
-  Bytes ek_public;                     // TPMT_PUBLIC
-  Bytes ak_public;                     // TPMT_PUBLIC
+  Bytes ek_certificate;                 // DER
+  std::vector<Bytes> ek_intermediates;  // DER, from the TPM's NV
+  Bytes ek_public;                      // TPMT_PUBLIC
+  Bytes ak_public;                      // TPMT_PUBLIC
   friend bool operator==(const EnrollRequest&, const EnrollRequest&) = default;
 };
 struct EnrollResponse {
   Bytes id_object;
   Bytes encrypted_secret;
-  std::string ticket;                  // opaque to the agent: what the verifier must remember, under a MAC
+  std::string ticket;  // opaque to the agent: what the verifier must remember, under a MAC
   friend bool operator==(const EnrollResponse&, const EnrollResponse&) = default;
 };
 
@@ -45,32 +46,32 @@ struct ActivateRequest {  // POST /v1/enroll/activate
   friend bool operator==(const ActivateRequest&, const ActivateRequest&) = default;
 };
 struct ActivateResponse {
-  std::string ak_name;                 // hex: now bound to the node
+  std::string ak_name;  // hex: now bound to the node
   friend bool operator==(const ActivateResponse&, const ActivateResponse&) = default;
 };
 
 struct ChallengeRequest {  // POST /v1/challenge
   std::string node;
-  std::string ak_name;                 // hex
+  std::string ak_name;  // hex
   friend bool operator==(const ChallengeRequest&, const ChallengeRequest&) = default;
 };
 struct ChallengeResponse {
-  Bytes nonce;                         // goes into the quote's extraData as it is
+  Bytes nonce;                             // goes into the quote's extraData as it is
   evidence::tpm::PcrSelections selection;  // one entry per bank
-  std::uint64_t ima_from;              // first IMA entry wanted
+  std::uint64_t ima_from;                  // first IMA entry wanted
   friend bool operator==(const ChallengeResponse&, const ChallengeResponse&) = default;
 };
 
-// Media types inside the RATS Conceptual Message Wrapper (draft-ietf-rats-msg-wrap; JSON collection: label -> [type, base64url value],
-// its own type in "__cmwc_t"). The labels are "tpm" (always), "eventLog" and "imaLog".
+// Media types inside the RATS Conceptual Message Wrapper (draft-ietf-rats-msg-wrap; JSON collection: label -> [type,
+// base64url value], its own type in "__cmwc_t"). The labels are "tpm" (always), "eventLog" and "imaLog".
 inline constexpr std::string_view kCmwCollectionType = "tag:gatehouse.dev,2026:evidence";
 inline constexpr std::string_view kQuoteMediaType = "application/vnd.gatehouse.tpm-quote.v1+json";
 inline constexpr std::string_view kEventLogMediaType = "application/vnd.gatehouse.tcg-event-log";
 inline constexpr std::string_view kImaLogMediaType = "application/vnd.gatehouse.ima-log";
 
 struct TpmQuote {
-  Bytes attest;                        // TPMS_ATTEST
-  Bytes signature;                     // TPMT_SIGNATURE
+  Bytes attest;     // TPMS_ATTEST
+  Bytes signature;  // TPMT_SIGNATURE
   evidence::tpm::PcrValues pcrs;
   friend bool operator==(const TpmQuote&, const TpmQuote&) = default;
 };
@@ -79,22 +80,22 @@ struct EvidenceRequest {  // POST /v1/evidence
   std::string ak_name;
   Bytes nonce;
   TpmQuote quote;
-  std::optional<Bytes> event_log;      // opaque bytes
+  std::optional<Bytes> event_log;  // opaque bytes
   std::optional<Bytes> ima_log;
-  std::uint64_t ima_from = 0;          // index of the first entry in ima_log; an agent may always send the whole log (0)
+  std::uint64_t ima_from = 0;  // index of the first entry in ima_log; an agent may always send the whole log (0)
   friend bool operator==(const EvidenceRequest&, const EvidenceRequest&) = default;
 };
 struct EvidenceResponse {
-  std::string ear;                     // the attestation result, a JWT
-  std::string status;                  // "affirming", "contraindicated", ...
-  std::vector<std::string> findings;   // for the agent's log
-  std::int64_t next_ms;                // attest again within this time
+  std::string ear;                    // the attestation result, a JWT
+  std::string status;                 // "affirming", "contraindicated", ...
+  std::vector<std::string> findings;  // for the agent's log
+  std::int64_t next_ms;               // attest again within this time
   friend bool operator==(const EvidenceResponse&, const EvidenceResponse&) = default;
 };
 
 // The body of any answer other than 200.
 struct ErrorResponse {
-  std::string reason;                  // token
+  std::string reason;  // token
   std::string detail;
   friend bool operator==(const ErrorResponse&, const ErrorResponse&) = default;
 };

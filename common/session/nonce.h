@@ -1,5 +1,6 @@
-// Challenges that any replica can check: a nonce is a MAC over (purpose, node, AK name, time, random) under a key that replicas share, and a
-// credential secret is derived the same way, so that no replica keeps state between two calls of a session.
+// Challenges that any replica can check: a nonce is a MAC over (purpose, node, AK name, time, random) under a key that
+// replicas share, and a credential secret is derived the same way, so that no replica keeps state between two calls of
+// a session.
 #pragma once
 
 #include <mutex>
@@ -13,22 +14,24 @@
 
 namespace gatehouse::session {
 
-// Nonce layout: time (ms, u64) ‖ random (16) ‖ HMAC-SHA-256 truncated to 24 bytes: 48 bytes. A TPM accepts extraData up to the size
-// of its largest digest plus two (TPM2B_DATA, 66 bytes with SHA-512; 50 with SHA-384), so 48 fits every TPM with SHA-384.
+// Nonce layout: time (ms, u64) ‖ random (16) ‖ HMAC-SHA-256 truncated to 24 bytes: 48 bytes. A TPM accepts extraData up
+// to the size of its largest digest plus two (TPM2B_DATA, 66 bytes with SHA-512; 50 with SHA-384), so 48 fits every TPM
+// with SHA-384.
 class Challenger {
  public:
-  // `key` has at least 32 bytes; the program is ended otherwise, because a short key would make every challenge forgeable.
+  // `key` has at least 32 bytes; the program is ended otherwise, because a short key would make every challenge
+  // forgeable.
   Challenger(Bytes key, const Clock& clock, Random random);
 
   [[nodiscard]] Bytes IssueNonce(const NodeName& node, BytesView ak_name);
-  // Accepts each nonce once (this replica remembers those it accepted until they expire). Errors: kNonceMismatch (not ours, another node or
-  // AK), kNonceExpired, kNonceReused, kOverloaded (this node has limits::kNoncesPerNode in memory, so that a node which floods us shuts out
-  // itself only; or limits::kNodes nodes do).
+  // Accepts each nonce once (this replica remembers those it accepted until they expire). Errors: kNonceMismatch (not
+  // ours, another node or AK), kNonceExpired, kNonceReused, kOverloaded (this node has limits::kNoncesPerNode in
+  // memory, so that a node which floods us shuts out itself only; or limits::kNodes nodes do).
   [[nodiscard]] Status RedeemNonce(const NodeName& node, BytesView ak_name, BytesView nonce);
 
   struct Ticket {
-    std::string text;   // goes to the agent and comes back
-    Bytes secret;       // 32 bytes: what the credential protects
+    std::string text;  // goes to the agent and comes back
+    Bytes secret;      // 32 bytes: what the credential protects
   };
   // Binds node, EK fingerprint and the AK's public area.
   [[nodiscard]] Ticket IssueTicket(const NodeName& node, const Digest& ek, BytesView ak_public);
@@ -40,7 +43,8 @@ class Challenger {
   [[nodiscard]] Result<RedeemedTicket> RedeemTicket(const NodeName& node, std::string_view ticket, BytesView secret);
 
  private:
-  [[nodiscard]] Bytes Mac(std::string_view purpose, const NodeName& node, BytesView subject, BytesView time_and_random) const;
+  [[nodiscard]] Bytes Mac(std::string_view purpose, const NodeName& node, BytesView subject,
+                          BytesView time_and_random) const;
   [[nodiscard]] Bytes TimeAndRandom() const;
   [[nodiscard]] Bytes CredentialSecret(const NodeName& node, BytesView subject, BytesView time_and_random) const;
   // Whether the time at the front of a challenge of ours is within limits::kNonceLifetime.

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
+
 #include "common/base/encoding.h"
 #include "common/base/limits.h"
 
@@ -310,6 +313,24 @@ TEST(Messages, OversizedLogsAreRefused) {
 TEST(Messages, LargestLogsFit) {
   EXPECT_LT((limits::kEventLogBytes + limits::kImaLogBytes) / 3 * 4 + limits::kAttestationBytes,
             limits::kEvidenceBytes);
+}
+
+// A seed that no decoder accepts would exercise nothing of the fuzz target's invariant.
+TEST(Messages, SeedsOfTheFuzzTargetDecode) {
+  std::size_t decoded = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::path(GATEHOUSE_SOURCE_DIR) /
+                                                               "tests/fuzz/corpus/session_messages")) {
+    std::ifstream file(entry.path(), std::ios::binary);
+    std::string text{std::istreambuf_iterator<char>(file), {}};
+    std::string_view json = std::string_view(text).substr(1);
+    bool ok = DecodeEnrollRequest(json).ok() || DecodeEnrollResponse(json).ok() || DecodeActivateRequest(json).ok() ||
+              DecodeActivateResponse(json).ok() || DecodeChallengeRequest(json).ok() ||
+              DecodeChallengeResponse(json).ok() || DecodeEvidenceRequest(json).ok() ||
+              DecodeEvidenceResponse(json).ok() || DecodeErrorResponse(json).ok();
+    EXPECT_TRUE(ok) << entry.path();
+    if (ok) ++decoded;
+  }
+  EXPECT_GE(decoded, 9U);
 }
 
 TEST(Messages, TruncationIsRefusedAtEveryByte) {
