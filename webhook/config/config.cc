@@ -1,7 +1,11 @@
 #include "webhook/config/config.h"
 
+#include <algorithm>
+
 #include "common/codec/time.h"
 #include "common/codec/yaml.h"
+#include "common/net/http.h"
+#include "webhook/server/listen_address.h"
 
 namespace gatehouse::webhook {
 namespace {
@@ -19,6 +23,29 @@ Duration ReadDuration(ObjectReader& reader, std::string_view key, Duration fallb
     return fallback;
   }
   return *parsed;
+}
+
+std::string ReadListen(ObjectReader& reader) {
+  std::string text = reader.String("listen");
+  auto address = ParseListenAddress(text);
+  if (!address.ok()) reader.Fail("listen", address.error().detail);
+  return text;
+}
+
+// "host[:port]" in the one spelling by which the transport knows a host (Url::Authority: lower case, no default port).
+// Another spelling would match nothing, silently: an entry of `hosts` would not narrow whom that registry is trusted
+// by.
+std::string ReadAuthority(ObjectReader& reader, std::string_view key, const std::string& text,
+                          const std::string& scheme) {
+  auto url = net::Url::Parse(scheme + "://" + text + "/", Reason::kConfigInvalid);
+  if (!url.ok() || url->target != "/") {
+    reader.Fail(key, "write a registry as its host, with the port if it has one: \"registry.example:5000\"");
+    return {};
+  }
+  if (url->host == "docker.io" || url->host == "index.docker.io") {
+    reader.Fail(key, "Docker Hub is reached at another host than its images name: write \"registry-1.docker.io\"");
+  }
+  return url->Authority();
 }
 
 gate::Unmatched ReadUnmatched(ObjectReader& reader, std::string_view key) {
@@ -44,7 +71,7 @@ TlsFiles ReadTls(ObjectReader& parent) {
 AdmissionConfig ReadAdmission(ObjectReader& reader) {
   using std::chrono::seconds, std::chrono::minutes;
   AdmissionConfig config;
-  config.listen = reader.String("listen");
+  config.listen = ReadListen(reader);
   config.tls = ReadTls(reader);
   config.gate.unmatched_images = ReadUnmatched(reader, "unmatchedImages");
   config.gate.unmatched_nodes = ReadUnmatched(reader, "unmatchedNodes");
@@ -59,7 +86,7 @@ AdmissionConfig ReadAdmission(ObjectReader& reader) {
 
 AttestationConfig ReadAttestation(ObjectReader& reader) {
   AttestationConfig config;
-  config.listen = reader.String("listen");
+  config.listen = ReadListen(reader);
   config.tls = ReadTls(reader);
   config.tokens_file = reader.OptionalString("tokens").value_or("");
   if (config.tokens_file.empty() && config.tls.client_ca.empty()) {
@@ -74,7 +101,7 @@ AttestationConfig ReadAttestation(ObjectReader& reader) {
 
 RegistryHostConfig ReadHost(ObjectReader& reader) {
   RegistryHostConfig host;
-  host.host = reader.String("host");
+  host.host = ReadAuthority(reader, "host", reader.String("host"), "https");
   host.ca_file = reader.OptionalString("ca").value_or("");
   host.certificate_file = reader.OptionalString("certificate").value_or("");
   host.key_file = reader.OptionalString("key").value_or("");
@@ -85,12 +112,28 @@ RegistryHostConfig ReadHost(ObjectReader& reader) {
 
 RegistryConfig ReadRegistry(ObjectReader& reader) {
   RegistryConfig config;
-  config.insecure = reader.Strings("insecure", Presence::kOptional);
+  for (const std::string& text : reader.Strings("insecure", Presence::kOptional)) {
+    (void)ReadAuthority(reader, "insecure", text, "http");
+    config.insecure.push_back(text);  // compared with the registry of an image's name, as that is written
+  }
+  const auto is_insecure = [&](const std::string& text) {
+    return std::find(config.insecure.begin(), config.insecure.end(), text) != config.insecure.end();
+  };
   config.ca_file = reader.OptionalString("ca").value_or("");
-  reader.Each("hosts", Presence::kOptional, [&](ObjectReader& host) { config.hosts.push_back(ReadHost(host)); });
+  reader.Each("hosts", Presence::kOptional, [&](ObjectReader& member) {
+    RegistryHostConfig host = ReadHost(member);
+    if (std::any_of(config.hosts.begin(), config.hosts.end(),
+                    [&](const RegistryHostConfig& other) { return other.host == host.host; })) {
+      member.Fail("host", "this registry is listed before: write one entry for it");
+    }
+    config.hosts.push_back(std::move(host));
+  });
   config.credentials_file = reader.OptionalString("credentials").value_or("");
   config.deny_local_addresses = reader.OptionalBool("denyLocalAddresses").value_or(true);
-  config.local_address_exceptions = reader.Strings("localAddressExceptions", Presence::kOptional);
+  for (const std::string& text : reader.Strings("localAddressExceptions", Presence::kOptional)) {
+    config.local_address_exceptions.push_back(
+        ReadAuthority(reader, "localAddressExceptions", text, is_insecure(text) ? "http" : "https"));
+  }
   return config;
 }
 
@@ -123,7 +166,7 @@ Result<WebhookConfig> ParseConfig(std::string_view text, std::string_view source
   reader.Object("attestation", Presence::kOptional,
                 [&](ObjectReader& member) { config.attestation = ReadAttestation(member); });
   reader.Object("metrics", Presence::kOptional,
-                [&](ObjectReader& member) { config.metrics_listen = member.String("listen"); });
+                [&](ObjectReader& member) { config.metrics_listen = ReadListen(member); });
   reader.Object("policies", Presence::kRequired, [&](ObjectReader& member) {
     config.policy_folder = member.String("folder");
     config.policy_reload_interval =

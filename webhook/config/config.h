@@ -35,7 +35,7 @@ struct AttestationConfig {
 
 // A registry that is reached with its own authorities or a client certificate.
 struct RegistryHostConfig {
-  std::string host;  // "host[:port]"
+  std::string host;  // Url::Authority()
   std::string ca_file;
   std::string certificate_file;
   std::string key_file;
@@ -49,7 +49,7 @@ struct RegistryConfig {
   // An image name must not make Gatehouse call loopback or link-local addresses; what is listed here may be there.
   // Being insecure is not being listed.
   bool deny_local_addresses = true;
-  std::vector<std::string> local_address_exceptions;
+  std::vector<std::string> local_address_exceptions;  // Url::Authority()
 };
 
 struct WebhookConfig {

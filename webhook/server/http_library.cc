@@ -131,7 +131,7 @@ class HttpLibrary::Adapter final : public httplib::Server {
   }
 
   // The library's hooks are told nothing but the request; they run on the thread that called Respond().
-  static thread_local const Exchange* current;
+  static thread_local const Exchange* current;  // lint-ok: M12 of a thread, and of one call
   const std::string listener_;
   telemetry::Logger& log_;
 };
@@ -155,7 +155,15 @@ void HttpLibrary::Refuse(int status, std::string_view why, std::string_view allo
 }
 
 Result<int> ListenOn(const ListenAddress& address) {
-  const int descriptor = Listener().Bind(address);
+  int descriptor = -1;
+  if (address.host.empty()) {
+    descriptor = Listener().Bind({"::", address.port, true});
+    if (descriptor < 0 && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL)) {  // a machine without IPv6
+      descriptor = Listener().Bind({"0.0.0.0", address.port, false});
+    }
+  } else {
+    descriptor = Listener().Bind(address);
+  }
   if (descriptor < 0) {
     const std::string why = errno == 0 ? "failed" : std::strerror(errno);
     return Error{Reason::kConfigInvalid, address.ToString(), "cannot be listened on: " + why};

@@ -11,8 +11,9 @@ namespace gatehouse::webhook {
 namespace {
 
 Error Invalid(std::string_view text, std::string_view why) {
-  return Error{Reason::kConfigInvalid, "",
-               "'" + Printable(text, 64) + "' " + std::string(why) + "; write for example 0.0.0.0:8443 or [::]:8443"};
+  return Error{
+      Reason::kConfigInvalid, "",
+      "'" + Printable(text, 64) + "' " + std::string(why) + "; write for example 0.0.0.0:8443, [::1]:8443 or :8443"};
 }
 
 }  // namespace
@@ -36,7 +37,8 @@ Result<ListenAddress> ParseListenAddress(std::string_view text) {
     rest.remove_prefix(end);
   }
   std::array<unsigned char, sizeof(in6_addr)> ignored{};
-  if (inet_pton(address.ipv6 ? AF_INET6 : AF_INET, address.host.c_str(), ignored.data()) != 1) {
+  if (!text.starts_with(':') &&
+      inet_pton(address.ipv6 ? AF_INET6 : AF_INET, address.host.c_str(), ignored.data()) != 1) {
     return Invalid(text, "does not begin with an IP address");
   }
   if (!rest.starts_with(':')) return Invalid(text, "lacks a port");

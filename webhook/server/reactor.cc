@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
@@ -23,6 +24,7 @@ constexpr std::uint64_t kFirstId = 2;
 constexpr std::size_t kMinThreads = 2;
 constexpr int kThreadIdleMs = 10'000;
 constexpr int kAcceptsAtOnce = 64;
+constexpr int kAcceptTurns = 64;                // to empty the backlog before it is closed
 constexpr std::size_t kOtherDescriptors = 128;  // left to the rest of the program: files, registries, the API server
 constexpr Duration kDrainPoll{5};
 constexpr Duration kFullLogEvery{10'000};
@@ -169,7 +171,7 @@ void Reactor::WatchListener(int operation) {
   epoll_ctl(epoll_, operation, listener_, &event);
 }
 
-bool Reactor::AcceptSome() {
+void Reactor::AcceptSome() {
   const std::lock_guard lock(accepting_);
   for (int i = 0; i < kAcceptsAtOnce && listener_ >= 0; ++i) {
     sockaddr_storage address{};
@@ -179,20 +181,32 @@ bool Reactor::AcceptSome() {
     if (descriptor >= 0) {
       Open(descriptor, PeerName(address));
     } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-      // The connection stays in the backlog. Unless room is made, trying again at once would only burn the processor.
+      // accept(2) says so also when nobody waits. Who waits stays in the backlog; unless room is made, trying again at
+      // once would only burn the processor.
+      pollfd backlog{listener_, POLLIN, 0};
+      if (poll(&backlog, 1, 0) == 0) break;
       if (MakeRoom()) continue;
       LogFull("connections are left waiting: no descriptors or memory for them", {});
       listener_resting_ = true;
-      return false;
+      return;
     } else if (errno == EAGAIN) {
-      WatchListener(EPOLL_CTL_MOD);
-      return false;
+      break;
     }
     // Any other error is of that one connection: accept(2), ECONNABORTED, and the errors of the network that should be
     // "treated like EAGAIN by retrying".
   }
   if (listener_ >= 0) WatchListener(EPOLL_CTL_MOD);
-  return listener_ >= 0;
+}
+
+void Reactor::AcceptAll() {
+  for (int i = 0; i < kAcceptTurns; ++i) {
+    {
+      const std::lock_guard lock(accepting_);
+      pollfd backlog{listener_, POLLIN, 0};
+      if (listener_ < 0 || poll(&backlog, 1, 0) <= 0) return;
+    }
+    AcceptSome();
+  }
 }
 
 void Reactor::Open(int descriptor, std::string peer) {
@@ -338,7 +352,7 @@ void Reactor::CloseOverdue() {
 void Reactor::Drain(Duration grace, Duration within) {
   const MonoTime begin = clock_.Mono();
   if (epoll_ < 0) return;
-  while (AcceptSome()) continue;
+  AcceptAll();
   {
     const std::lock_guard lock(accepting_);
     if (listener_ >= 0) close(listener_);

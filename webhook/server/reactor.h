@@ -88,7 +88,8 @@ class Reactor {
   void Serve(Id id);
   void LogFull(std::string_view message, std::string_view peer);
   [[nodiscard]] static bool WeAreLate(const Entry& entry);
-  bool AcceptSome();  // true: there may be more
+  void AcceptSome();
+  void AcceptAll();
   void Open(int descriptor, std::string peer);
   void WatchListener(int operation);
   [[nodiscard]] bool Park(Id id, const Wait& wait);

@@ -1,17 +1,12 @@
 #include "webhook/server/serving_tls.h"
 
-#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
-
-#include "common/base/encoding.h"
+#include "common/base/file.h"
 #include "common/base/limits.h"
 
 namespace gatehouse::webhook {
@@ -47,22 +42,9 @@ Error Invalid(const std::string& file, std::string detail) {
   return Error{Reason::kConfigInvalid, file, std::move(detail)};
 }
 
-Result<std::string> ReadFile(const std::string& path) {
-  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY);
-  if (descriptor < 0) return Invalid(path, std::string("cannot be opened: ") + std::strerror(errno));
-  std::string text;
-  std::array<char, 16 * limits::kKiB> buffer{};
-  ssize_t count = 0;
-  while (text.size() <= limits::kTlsFileBytes) {
-    count = read(descriptor, buffer.data(), buffer.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) break;
-    text.append(buffer.data(), static_cast<std::size_t>(count));
-  }
-  const int failure = errno;
-  close(descriptor);
-  if (count < 0) return Invalid(path, std::string("cannot be read: ") + std::strerror(failure));
-  if (text.size() > limits::kTlsFileBytes) return Invalid(path, "is longer than 1 MiB");
+Result<std::string> ReadPem(const std::string& path) {
+  Result<std::string> text = ReadTextFile(path, limits::kTlsFileBytes);
+  if (!text.ok()) return Invalid(path, text.error().detail);
   return text;
 }
 
@@ -213,8 +195,8 @@ ServingTls::Stamps ServingTls::Look() const {
 }
 
 Result<ServingTls::InUse> ServingTls::Load() const {
-  ASSIGN_OR_RETURN(const std::string chain_pem, ReadFile(files_.certificate));
-  ASSIGN_OR_RETURN(const std::string key_pem, ReadFile(files_.key));
+  ASSIGN_OR_RETURN(const std::string chain_pem, ReadPem(files_.certificate));
+  ASSIGN_OR_RETURN(const std::string key_pem, ReadPem(files_.key));
   ASSIGN_OR_RETURN(std::vector<X509Ptr> chain, ParseCertificates(files_.certificate, chain_pem));
   ASSIGN_OR_RETURN(const KeyPtr key, ParseKey(files_.key, key_pem));
   if (X509_check_private_key(chain.front().get(), key.get()) != 1) {
@@ -233,7 +215,7 @@ Result<ServingTls::InUse> ServingTls::Load() const {
   }
   std::string texts = chain_pem + key_pem;
   if (!files_.client_ca.empty()) {
-    ASSIGN_OR_RETURN(const std::string ca_pem, ReadFile(files_.client_ca));
+    ASSIGN_OR_RETURN(const std::string ca_pem, ReadPem(files_.client_ca));
     RETURN_IF_ERROR(UseClientCa(context.get(), files_, ca_pem));
     texts += ca_pem;
   }

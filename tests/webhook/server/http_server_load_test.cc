@@ -1,6 +1,7 @@
 // What many or slow clients can do to others: nothing. And what is left of a listener that is told to stop.
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <iomanip>
@@ -270,6 +271,65 @@ TEST_F(HttpServerLoad, MemoryOfArrivingRequestsIsBounded) {
   ExpectFreshRequestIsServed();  // small ones need no allowance
   for (TestClient& client : crowd) EXPECT_EQ(client.Exchange(" ")->status, 200);
   EXPECT_EQ(Ask(request)->status, 200) << "what was held is given back";
+}
+
+// Leaves this process no descriptor but those that are open, and `spare` more, until it is destroyed.
+class NoDescriptors {
+ public:
+  explicit NoDescriptors(std::size_t spare) {
+    getrlimit(RLIMIT_NOFILE, &before_);
+    rlimit few = before_;
+    few.rlim_cur = std::min<rlim_t>(before_.rlim_cur, 200);
+    setrlimit(RLIMIT_NOFILE, &few);
+    for (int taken = dup(STDERR_FILENO); taken >= 0; taken = dup(STDERR_FILENO)) taken_.push_back(taken);
+    for (std::size_t i = 0; i < spare && !taken_.empty(); ++i) {
+      close(taken_.back());
+      taken_.pop_back();
+    }
+  }
+  ~NoDescriptors() {
+    for (const int taken : taken_) close(taken);
+    setrlimit(RLIMIT_NOFILE, &before_);
+  }
+  NoDescriptors(const NoDescriptors&) = delete;
+  NoDescriptors& operator=(const NoDescriptors&) = delete;
+
+ private:
+  rlimit before_{};
+  std::vector<int> taken_;
+};
+
+TEST_F(HttpServerLoad, WithoutDescriptorsAnIdleConnectionGivesWay) {
+  Start(Plain());
+  TestClient idle = Connect();
+  ASSERT_TRUE(idle.Exchange(GetRequest("/healthz")));
+  std::optional<NoDescriptors> none(std::in_place, 1);  // for the client's end
+  TestClient fresh = Connect();
+  ASSERT_TRUE(fresh.connected());
+  EXPECT_TRUE(fresh.Exchange(GetRequest("/healthz")));
+  EXPECT_TRUE(idle.AtEnd());
+}
+
+TEST_F(HttpServerLoad, WithoutDescriptorsConnectionsWaitUntilThereAreSome) {
+  std::atomic<bool> inside = false;
+  std::atomic<bool> go = false;
+  Start(Plain(), [&](const HttpCall&) {
+    inside = true;
+    return HttpReply{Eventually([&] { return go.load(); }) ? 200 : 500, ""};
+  });
+  TestClient busy = Connect();
+  ASSERT_TRUE(busy.Send(PostRequest("{}")));
+  ASSERT_TRUE(Eventually([&] { return inside.load(); }));
+  std::optional<NoDescriptors> none(std::in_place, 1);
+  TestClient fresh = Connect();
+  ASSERT_TRUE(fresh.connected()) << "by the backlog";
+  ASSERT_TRUE(fresh.Send(GetRequest("/healthz")));
+  for (int i = 0; i < 4; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(100));  // more than one look at it
+  none.reset();
+  EXPECT_EQ(fresh.Receive()->status, 200);
+  EXPECT_THAT(Log(), HasSubstr("left waiting"));
+  go = true;
+  EXPECT_EQ(busy.Receive()->status, 200);
 }
 
 // --- drain

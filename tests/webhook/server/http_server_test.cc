@@ -380,6 +380,16 @@ TEST_F(HttpServerTest, ServesIpv6AndIpv4OnTheUnspecifiedAddress) {
   EXPECT_THAT(TestClient(server_->port()).Exchange(GetRequest("/peer"))->body, HasSubstr("127.0.0.1"));
 }
 
+TEST_F(HttpServerTest, ServesEveryAddressWhenNoneIsNamed) {
+  ListenerOptions options = Plain();
+  options.address = ":0";
+  Start(options);
+  EXPECT_EQ(Ask(GetRequest("/healthz"))->status, 200);
+  TestClient v6(server_->port(), std::nullopt, /*ipv6=*/true);
+  if (!v6.connected()) return;  // this machine has no IPv6
+  EXPECT_EQ(v6.Exchange(GetRequest("/healthz"))->status, 200);
+}
+
 // The library's own SO_REUSEPORT would let a second program take every other connection.
 TEST_F(HttpServerTest, PortInUseIsAnError) {
   Start(Plain());
