@@ -13,12 +13,12 @@
 
 #include "agent/collect/log_file.h"
 #include "agent/config/config.h"
-#include "agent/files/file.h"
 #include "agent/session/attester.h"
 #include "agent/session/credentials.h"
 #include "agent/session/loop.h"
 #include "agent/session/pace.h"
 #include "agent/tpm/esapi_device.h"
+#include "common/base/file.h"
 #include "common/base/limits.h"
 #include "common/crypto/hash.h"
 

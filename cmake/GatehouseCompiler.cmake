@@ -44,6 +44,7 @@ if(GATEHOUSE_FUZZ)
 endif()
 if(CMAKE_BUILD_TYPE STREQUAL "Release" AND NOT GATEHOUSE_SANITIZE)
   target_compile_options(gatehouse_options INTERFACE
+    -ffunction-sections -fdata-sections
     -D_FORTIFY_SOURCE=2 -D_GLIBCXX_ASSERTIONS -fstack-protector-strong -fstack-clash-protection -fcf-protection)
-  target_link_options(gatehouse_options INTERFACE -Wl,-z,relro,-z,now -Wl,-z,noexecstack -pie)
+  target_link_options(gatehouse_options INTERFACE -Wl,--gc-sections -Wl,-z,relro,-z,now -Wl,-z,noexecstack -pie)
 endif()

@@ -1,6 +1,6 @@
 #include "agent/collect/log_file.h"
 
-#include "agent/files/file.h"
+#include "common/base/file.h"
 
 namespace gatehouse::agent {
 

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "agent/files/file.h"
+#include "common/base/file.h"
 #include "common/base/limits.h"
 #include "common/codec/pem.h"
 #include "common/net/https_transport.h"

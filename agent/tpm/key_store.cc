@@ -1,6 +1,6 @@
 #include "agent/tpm/key_store.h"
 
-#include "agent/files/file.h"
+#include "common/base/file.h"
 #include "common/base/limits.h"
 
 namespace gatehouse::agent {

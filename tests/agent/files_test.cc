@@ -5,8 +5,8 @@
 #include <unistd.h>
 
 #include "agent/collect/log_file.h"
-#include "agent/files/file.h"
 #include "agent/session/credentials.h"
+#include "common/base/file.h"
 #include "common/base/limits.h"
 #include "tests/agent/support.h"
 #include "tests/fakes/pki.h"
@@ -16,7 +16,7 @@ namespace {
 
 using testing::HasSubstr;
 
-// --- agent/files
+// --- common/base/file.h
 
 TEST(ReadFileTest, BoundsWhatItReads) {
   TempFolder folder;

@@ -10,7 +10,7 @@
 
 #include <mutex>
 
-#include "agent/files/file.h"
+#include "common/base/file.h"
 #include "common/base/limits.h"
 #include "tests/agent/support.h"
 #include "tests/fakes/http_server.h"
