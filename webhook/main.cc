@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <iostream>
@@ -28,9 +29,13 @@ constexpr int kExitFault = 1;
 constexpr std::size_t kLeastKeyBytes = 32;
 constexpr std::chrono::seconds kHousekeeping{2};  // between looks at what may have changed on disk
 
-Result<std::string> ReadOptionalFile(const std::string& path, std::size_t max_bytes) {
+// Nothing for no path. An empty file is refused: to the transport no text means the system's authorities, any of which
+// could then vouch for a registry, and no client certificate.
+Result<std::string> ReadOptionalPem(const std::string& path) {
   if (path.empty()) return std::string();
-  return ReadTextFile(path, max_bytes);
+  ASSIGN_OR_RETURN(std::string text, ReadTextFile(path, limits::kMiB));
+  if (text.empty()) return Error{Reason::kConfigInvalid, path, "the file is empty"};
+  return text;
 }
 
 std::string Environment(const char* name, const char* lower) {
@@ -42,14 +47,14 @@ std::string Environment(const char* name, const char* lower) {
 
 Result<std::unique_ptr<net::HttpTransport>> MakeTransport(const RegistryConfig& config) {
   net::TransportOptions options;
-  ASSIGN_OR_RETURN(options.tls.ca_pem, ReadOptionalFile(config.ca_file, limits::kMiB));
+  ASSIGN_OR_RETURN(options.tls.ca_pem, ReadOptionalPem(config.ca_file));
   for (const RegistryHostConfig& host : config.hosts) {
     net::TlsClientOptions tls = options.tls;
     if (!host.ca_file.empty()) {
-      ASSIGN_OR_RETURN(tls.ca_pem, ReadTextFile(host.ca_file, limits::kMiB));
+      ASSIGN_OR_RETURN(tls.ca_pem, ReadOptionalPem(host.ca_file));
     }
-    ASSIGN_OR_RETURN(tls.certificate_pem, ReadOptionalFile(host.certificate_file, limits::kMiB));
-    ASSIGN_OR_RETURN(tls.key_pem, ReadOptionalFile(host.key_file, limits::kMiB));
+    ASSIGN_OR_RETURN(tls.certificate_pem, ReadOptionalPem(host.certificate_file));
+    ASSIGN_OR_RETURN(tls.key_pem, ReadOptionalPem(host.key_file));
     options.tls_by_host[host.host] = std::move(tls);
   }
   options.proxy = {.https_proxy = Environment("HTTPS_PROXY", "https_proxy"),
@@ -57,8 +62,39 @@ Result<std::unique_ptr<net::HttpTransport>> MakeTransport(const RegistryConfig& 
                    .no_proxy = Environment("NO_PROXY", "no_proxy")};
   options.deny_local_addresses = config.deny_local_addresses;
   options.local_address_exceptions = config.local_address_exceptions;
-  return net::MakeHttpsTransport(std::move(options));
+  auto transport = net::MakeHttpsTransport(std::move(options));
+  if (!transport.ok()) return transport.error().In("registry");
+  return transport;
 }
+
+// Counts what registries answer.
+class CountingTransport final : public net::HttpTransport {
+ public:
+  CountingTransport(std::unique_ptr<net::HttpTransport> transport, telemetry::Metrics& metrics)
+      : transport_(std::move(transport)), metrics_(metrics) {}
+  [[nodiscard]] Result<net::HttpResponse> Send(const net::HttpRequest& request, const Deadline& deadline) override {
+    auto response = transport_->Send(request, deadline);
+    metrics_.CountRegistry(OutcomeOf(request, response));
+    return response;
+  }
+
+ private:
+  static std::string_view OutcomeOf(const net::HttpRequest& request, const Result<net::HttpResponse>& response) {
+    if (!response.ok())
+      return ClassOf(response.error().reason) == ReasonClass::kUnavailable ? "unavailable" : "invalid";
+    int status = response->status;
+    bool authorized = std::any_of(request.headers.begin(), request.headers.end(),
+                                  [](const auto& header) { return header.first == "Authorization"; });
+    if (status == 401 && !authorized) return "ok";  // how a registry asks for a token
+    if (status == 401 || status == 403) return "denied";
+    if (status == 404) return "missing";
+    if (status == 429 || status >= 500) return "unavailable";
+    return status >= 200 && status < 400 ? "ok" : "invalid";
+  }
+
+  std::unique_ptr<net::HttpTransport> transport_;
+  telemetry::Metrics& metrics_;
+};
 
 // Nodes when there is no attestation service: nothing is known of any.
 class NoNodes final : public gate::NodeTrustSource {
@@ -78,13 +114,14 @@ struct Attestation {
                    "the key has " + std::to_string(nonce_key.size()) + " bytes; write 32 or more random ones"};
     }
     ASSIGN_OR_RETURN(std::string signing_pem, ReadTextFile(config.signing_key_file, limits::kCertificateBytes));
-    ASSIGN_OR_RETURN(auto signing_key, crypto::PrivateKey::FromPem(signing_pem));
-    if (signing_key.Public().type() != crypto::KeyType::kEcP256) {
+    auto signing_key = crypto::PrivateKey::FromPem(signing_pem);
+    if (!signing_key.ok()) return signing_key.error().In(config.signing_key_file);
+    if (signing_key->Public().type() != crypto::KeyType::kEcP256) {
       return Error{Reason::kConfigInvalid, config.signing_key_file,
                    "results are signed by ES256: write an EC P-256 private key"};
     }
     ASSIGN_OR_RETURN(auto enrolments, EnrolmentStore::Open(config.state_folder));
-    return std::make_unique<Attestation>(config, clock, log, policies, ToBytes(nonce_key), std::move(signing_key),
+    return std::make_unique<Attestation>(config, clock, log, policies, ToBytes(nonce_key), std::move(*signing_key),
                                          std::move(enrolments));
   }
 
@@ -126,7 +163,7 @@ class Program {
   explicit Program(WebhookConfig config)
       : config_(std::move(config)),
         log_(STDERR_FILENO, config_.level, clock_),
-        audit_(STDOUT_FILENO, config_.level, clock_),
+        audit_(STDOUT_FILENO, telemetry::Level::kInfo, clock_),  // whatever the log is set to
         policies_(config_.policy_folder, config_.policy_reload_interval, log_, metrics_),
         credentials_(config_.registry.credentials_file, limits::kDockerConfigBytes,
                      [this](const std::string& text) -> Result<registry::Credentials> {
@@ -172,7 +209,8 @@ Status Program::Start() {
     ASSIGN_OR_RETURN(attestation_, Attestation::Make(*config_.attestation, clock_, log_, policies_));
     RETURN_IF_ERROR(attestation_->LoadTokens());
   }
-  ASSIGN_OR_RETURN(transport_, MakeTransport(config_.registry));
+  ASSIGN_OR_RETURN(auto transport, MakeTransport(config_.registry));
+  transport_ = std::make_unique<CountingTransport>(std::move(transport), metrics_);
   client_ = std::make_unique<registry::Client>(*transport_, clock_,
                                                registry::ClientOptions{.insecure_hosts = config_.registry.insecure});
   cache_ = std::make_unique<gate::VerificationCache>(clock_, config_.cache,
@@ -283,13 +321,20 @@ void Program::Stop() {
 }
 
 int Main(int argc, char** argv) {
-  CLI::App app("Kubernetes admission by image signature and node attestation.", "gatehouse-webhook");
+  CLI::App app(
+      "Kubernetes admission by image signature and node attestation.\nExit status: 0 ended by a signal, 1 a fault, 2 "
+      "wrong usage, configuration or policies.",
+      "gatehouse-webhook");
   std::string path;
   bool check = false;
   app.add_option("--config,-c", path, "configuration file (YAML)")->required();
   app.add_flag("--check", check, "read the configuration and the policies, say what is wrong, and end");
   app.set_version_flag("--version", GATEHOUSE_VERSION);
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {  // lint-ok: M07 CLI11 reports by exception
+    return app.exit(error) == 0 ? 0 : kExitUsage;
+  }
 
   auto text = ReadTextFile(path, limits::kMiB);
   Result<WebhookConfig> config = text.ok() ? ParseConfig(*text, path) : Result<WebhookConfig>(text.error());
