@@ -130,7 +130,8 @@ class Exchange final : public httplib::ClientImpl {
 bool IsSafeHeader(const std::pair<std::string, std::string>& header) {
   constexpr std::array<std::string_view, 6> kOurs = {"Host",       "Content-Length",  "Transfer-Encoding",
                                                      "Connection", "Accept-Encoding", "Content-Type"};
-  const auto& [name, value] = header;
+  const std::string& name = header.first;
+  const std::string& value = header.second;
   bool ours =
       std::any_of(kOurs.begin(), kOurs.end(), [&](std::string_view own) { return EqualsIgnoreCase(own, name); });
   return !ours && IsToken(name) &&

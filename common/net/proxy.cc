@@ -139,7 +139,9 @@ Status ProxySettings::Validate() const {
 
 bool ProxySettings::Bypasses(const Url& url) const {
   auto address = IpAddress::Parse(url.host);
-  if (url.host == "localhost" || (address.has_value() && address->IsLoopback())) return true;
+  // RFC 6761 section 6.3: every name below localhost is the loopback too.
+  if (url.host == "localhost" || url.host.ends_with(".localhost") || (address.has_value() && address->IsLoopback()))
+    return true;
   bool covered = false;
   // A list that does not parse was refused by Validate(); here it covers nothing beyond its good items.
   (void)ForEachException(no_proxy, [&](const Exception& exception) {

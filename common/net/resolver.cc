@@ -77,14 +77,15 @@ Addresses SystemResolver::Resolve(const std::string& host, const Deadline& deadl
       Addresses addresses = Lookup(host);
       std::scoped_lock lock(answer->mutex);
       answer->addresses = std::move(addresses);
-    } catch (const std::exception&) {  // the wall at a thread's entry: out of memory, and the caller times out
+    } catch (
+        const std::exception&) {  // lint-ok: M07 the wall at a thread's entry: out of memory, and the caller times out
     }
     answer->arrived.notify_all();
     pending->fetch_sub(1);
   };
   try {
     std::thread(std::move(work)).detach();
-  } catch (const std::system_error&) {
+  } catch (const std::system_error&) {  // lint-ok: M07 std::thread reports by exception
     pending_->fetch_sub(1);
     return Error{Reason::kNetworkUnavailable, host, "no thread could be started for the name look-up"};
   }

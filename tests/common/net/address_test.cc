@@ -68,7 +68,8 @@ INSTANTIATE_TEST_SUITE_P(
     Table, NoProxy,
     testing::Values(
         BypassCase{"", "https://example.com/", false}, BypassCase{"*", "https://example.com/", true},
-        BypassCase{"", "https://localhost:5000/", true}, BypassCase{"", "https://127.9.9.9/", true},
+        BypassCase{"", "https://localhost:5000/", true}, BypassCase{"", "https://a.localhost/", true},
+        BypassCase{"", "https://notlocalhost/", false}, BypassCase{"", "https://127.9.9.9/", true},
         BypassCase{"", "https://[::1]/", true}, BypassCase{"", "https://[::ffff:127.0.0.1]/", true},
         BypassCase{"example.com", "https://example.com/", true},
         BypassCase{"example.com", "https://a.example.com/", true},
