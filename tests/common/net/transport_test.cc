@@ -1,7 +1,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -163,6 +165,73 @@ TEST_F(Transport, ConcurrentRequestsDoNotShareAConnection) {
   EXPECT_EQ(ConnectionsOf(server), 3U);
   three();
   EXPECT_EQ(ConnectionsOf(server), 4U) << "two were kept";
+}
+
+// Keeps any number of connections open in one thread, and answers whatever arrives on them.
+class PatientServer {
+ public:
+  PatientServer() {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(address);
+    sockets_.push_back({socket(AF_INET, SOCK_STREAM, 0), POLLIN, 0});
+    bind(sockets_[0].fd, reinterpret_cast<sockaddr*>(&address), size);
+    listen(sockets_[0].fd, 100);
+    getsockname(sockets_[0].fd, reinterpret_cast<sockaddr*>(&address), &size);
+    port_ = ntohs(address.sin_port);
+    thread_ = std::thread([this] { Serve(); });
+  }
+  ~PatientServer() {
+    shutdown(sockets_[0].fd, SHUT_RDWR);
+    thread_.join();
+    for (const pollfd& one : sockets_) close(one.fd);
+  }
+  int port() const { return port_; }
+  std::size_t accepted() const { return accepted_; }
+
+ private:
+  void Serve() {
+    while (true) {
+      poll(sockets_.data(), sockets_.size(), -1);
+      for (std::size_t i = sockets_.size() - 1; i > 0; --i) {
+        if (sockets_[i].revents == 0) continue;
+        RawConnection connection(sockets_[i].fd);
+        if (!connection.Read(4096).empty() && connection.Write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))
+          continue;
+        close(sockets_[i].fd);
+        sockets_.erase(sockets_.begin() + static_cast<std::ptrdiff_t>(i));
+      }
+      if (sockets_[0].revents == 0) continue;
+      int connection = accept(sockets_[0].fd, nullptr, nullptr);
+      if (connection < 0) return;
+      ++accepted_;
+      sockets_.push_back({connection, POLLIN, 0});
+    }
+  }
+
+  std::vector<pollfd> sockets_;  // the listening one first
+  int port_ = 0;
+  std::atomic<std::size_t> accepted_ = 0;
+  std::thread thread_;
+};
+
+TEST_F(Transport, IdleConnectionsAreBoundedInAll) {
+  PatientServer server;
+  auto transport = Make({.resolve = [](const std::string&) -> Result<std::vector<std::string>> {
+    return std::vector<std::string>{"127.0.0.1"};
+  }});
+  auto get = [&](std::size_t number) {
+    std::string url = "http://n" + std::to_string(number) + ".test:" + std::to_string(server.port()) + "/";
+    EXPECT_TRUE(Send(*transport, To(Url::Parse(url, Reason::kInternal).value())).ok());
+  };
+  for (std::size_t i = 0; i <= limits::kIdleConnections; ++i) get(i);
+  EXPECT_EQ(server.accepted(), limits::kIdleConnections + 1);
+  get(limits::kIdleConnections);
+  get(1);
+  EXPECT_EQ(server.accepted(), limits::kIdleConnections + 1) << "these were kept";
+  get(0);
+  EXPECT_EQ(server.accepted(), limits::kIdleConnections + 2) << "the one that was used longest ago was not";
 }
 
 // Answers one request on the first connection and then, when the next one arrives there, closes it.
