@@ -77,8 +77,7 @@ Addresses SystemResolver::Resolve(const std::string& host, const Deadline& deadl
       Addresses addresses = Lookup(host);
       std::scoped_lock lock(answer->mutex);
       answer->addresses = std::move(addresses);
-    } catch (
-        const std::exception&) {  // lint-ok: M07 the wall at a thread's entry: out of memory, and the caller times out
+    } catch (const std::exception&) {  // lint-ok: M07 a thread's entry; the caller times out
     }
     answer->arrived.notify_all();
     pending->fetch_sub(1);

@@ -3,81 +3,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "common/base/encoding.h"
 #include "common/base/limits.h"
 #include "common/crypto/hash.h"
-#include "common/net/https_transport.h"
-#include "tests/fakes/registry.h"
+#include "tests/common/registry/client_fixture.h"
 
 namespace gatehouse::registry {
 namespace {
 
-using fakes::FakeRegistry;
-using fakes::HttpServer;
-using fakes::ReceivedRequest;
-using fakes::Reply;
 using testing::HasSubstr;
-
-const std::string kManifestBytes = R"({"schemaVersion":2,"config":{},"layers":[]})";
-const std::string kType(image::kOciManifest);
-
-Credentials For(const std::string& host, const std::string& user = "user", const std::string& password = "s3cret") {
-  return Credentials::FromDockerConfig(
-             R"({"auths":{")" + host + R"(":{"username":")" + user + R"(","password":")" + password + R"("}}})", "test")
-      .value();
-}
-
-// A registry, a client of it, and one manifest "team/app:v1".
-class RegistryClient : public testing::Test {
- protected:
-  RegistryClient() : digest_(registry_.PutManifest("team/app", "v1", kManifestBytes, kType)) {
-    net::TransportOptions options;
-    options.resolve = [](const std::string&) -> Result<std::vector<std::string>> {
-      return std::vector<std::string>{"127.0.0.1"};
-    };
-    transport_ = net::MakeHttpsTransport(options).value();
-    MakeClient({registry_.host()});
-  }
-
-  void MakeClient(std::vector<std::string> insecure) {
-    client_ = std::make_unique<Client>(
-        *transport_, clock_, ClientOptions{std::move(insecure), [this](Duration time) { slept_.push_back(time); }});
-  }
-  image::Reference App() const { return image::Reference::Parse(registry_.host() + "/team/app:v1").value(); }
-  Deadline Soon(Duration budget = Duration(5000)) const { return Deadline(clock_, budget); }
-
-  Result<std::optional<VerifiedContent>> ByTag(const Credentials& credentials = {}) {
-    return client_->GetManifestByTag(App(), "v1", credentials, Soon());
-  }
-  Result<std::optional<VerifiedContent>> ByDigest(const Credentials& credentials = {}) {
-    return client_->GetManifest(App(), digest_, credentials, Soon());
-  }
-  // Closes the idle connections to servers that go before the fixture does.
-  void Disconnect() {
-    client_.reset();
-    transport_.reset();
-  }
-  void ExpectError(const Result<std::optional<VerifiedContent>>& result, Reason reason, const std::string& what = "") {
-    ASSERT_FALSE(result.ok()) << what;
-    EXPECT_EQ(result.error().reason, reason) << what << ": " << result.error().ToString();
-    EXPECT_EQ(result.error().ToString().find("s3cret"), std::string::npos) << result.error().ToString();
-  }
-  // Every Authorization header that `requests` carry.
-  static std::vector<std::string> Authorizations(const std::vector<ReceivedRequest>& requests) {
-    std::vector<std::string> values;
-    for (const auto& request : requests) values.push_back(request.Header("Authorization"));
-    return values;
-  }
-  static std::string Basic() { return "Basic " + EncodeBase64(AsBytes("user:s3cret")); }
-  const std::string kByTag = "/v2/team/app/manifests/v1";
-
-  SystemClock clock_;
-  FakeRegistry registry_;
-  Digest digest_;
-  std::unique_ptr<net::HttpTransport> transport_;
-  std::vector<Duration> slept_;
-  std::unique_ptr<Client> client_;
-};
 
 TEST_F(RegistryClient, ManifestByTag) {
   auto content = ByTag();
@@ -478,123 +411,6 @@ TEST_F(RegistryClient, BearerIsPreferredToBasic) {
                              {"WWW-Authenticate", "Bearer realm=\"" + registry_.origin() + "/token\""}}};
   });
   ASSERT_TRUE(ByTag(For(registry_.host())).ok());
-}
-
-// ---- credentials that must not leave
-
-// A server that would like to have them: it answers everything with a challenge of its own.
-class Thief {
- public:
-  Thief()
-      : server_([this](const ReceivedRequest& request) {
-          if (request.Path() == "/token") return Reply{.body = R"({"token":"stolen"})"};
-          return Reply{.status = 401, .headers = {{"WWW-Authenticate", challenge_}}};
-        }) {
-    challenge_ = "Basic realm=\"x\"";
-  }
-  HttpServer& server() { return server_; }
-  void Challenge(const std::string& challenge) { challenge_ = challenge; }
-  bool GotNothing() {
-    for (const auto& request : server_.requests()) {
-      if (!request.Header("Authorization").empty() || !request.Header("Cookie").empty()) return false;
-    }
-    return true;
-  }
-
- private:
-  std::string challenge_;
-  HttpServer server_;
-};
-
-TEST_F(RegistryClient, CVE_2020_15157_RedirectTargetThatAsksForCredentialsGetsNone) {
-  Thief thief;
-  Digest blob = registry_.PutBlob("team/app", "payload");
-  registry_.RedirectBlobs(thief.server().Origin());
-  for (const std::string& challenge :
-       {std::string("Basic realm=\"x\""), "Bearer realm=\"" + thief.server().Origin() + "/token\""}) {
-    thief.Challenge(challenge);
-    ExpectError(client_->GetBlob(App(), blob, 100, For(registry_.host()), Soon()), Reason::kRegistryDenied);
-  }
-  EXPECT_EQ(thief.server().requests().size(), 2U);
-  EXPECT_TRUE(thief.GotNothing());
-  Disconnect();
-}
-
-TEST_F(RegistryClient, Adversarial_R5_TokenDoesNotFollowARedirect) {
-  registry_.RequireToken("user", "s3cret");
-  HttpServer storage([](const ReceivedRequest&) { return Reply{.body = "payload"}; });
-  Digest blob = registry_.PutBlob("team/app", "payload");
-  registry_.RedirectBlobs(storage.Origin());
-  auto content = client_->GetBlob(App(), blob, 100, For(registry_.host()), Soon());
-  ASSERT_TRUE(content.ok()) << content.error().ToString();
-  EXPECT_EQ((*content)->bytes(), "payload");
-  ASSERT_EQ(storage.requests().size(), 1U);
-  EXPECT_EQ(storage.requests()[0].Header("Authorization"), "");
-  Disconnect();
-}
-
-TEST_F(RegistryClient, Adversarial_R5_RedirectLoopEnds) {
-  registry_.Override(kByTag, Reply{.status = 307, .headers = {{"Location", kByTag}}});
-  ExpectError(ByTag(), Reason::kRegistryProtocol);
-  EXPECT_EQ(registry_.CountOf(kByTag), limits::kRedirects + 1);
-}
-
-TEST_F(RegistryClient, CVE_2026_33540_RealmThatMayNotBeAskedGetsNothing) {
-  Thief thief;
-  registry_.RequireToken("user", "s3cret");
-  // Plain HTTP on another host; the port alone may differ, because a token service often has another one.
-  std::string other_host = "http://other.test:" + std::to_string(thief.server().port()) + "/token";
-  for (const std::string& realm :
-       {other_host, "http://user:pw@127.0.0.1:" + std::to_string(thief.server().port()) + "/token",
-        std::string("http://169.254.169.254/token"), std::string("gopher://x/token")}) {
-    registry_.SetRealm(realm);
-    ExpectError(ByTag(For(registry_.host())), Reason::kRegistryProtocol, realm);
-  }
-  EXPECT_TRUE(thief.server().requests().empty());
-}
-
-TEST_F(RegistryClient, Adversarial_R4_RealmAtALocalAddressIsNotConnectedTo) {
-  auto ca = fakes::RootOfToday();
-  HttpServer metadata([](const ReceivedRequest&) { return Reply{.body = R"({"token":"x"})"}; },
-                      fakes::IssueServerTls(ca, "IP:127.0.0.1,DNS:auth.test"));
-  registry_.RequireToken("user", "s3cret");
-  net::TransportOptions options;
-  options.tls.ca_pem = ca.pem();
-  options.deny_local_addresses = true;
-  options.local_address_exceptions = {registry_.host()};
-  options.resolve = [](const std::string&) -> Result<std::vector<std::string>> {
-    return std::vector<std::string>{"127.0.0.1"};
-  };
-  client_.reset();
-  transport_ = net::MakeHttpsTransport(options).value();
-  MakeClient({registry_.host()});
-  for (const char* host : {"127.0.0.1", "[::ffff:127.0.0.1]", "auth.test"}) {
-    registry_.SetRealm(metadata.At("/token", host).ToString());
-    ExpectError(ByTag(For(registry_.host())), Reason::kAddressRefused, host);
-  }
-  EXPECT_TRUE(metadata.requests().empty());
-}
-
-TEST_F(RegistryClient, CVE_2026_33540_TokenServiceThatRedirectsKeepsTheSecret) {
-  Thief thief;
-  registry_.RequireToken("user", "s3cret");
-  registry_.Override("/token", Reply{.status = 307, .headers = {{"Location", thief.server().Origin() + "/token"}}});
-  auto result = ByTag(For(registry_.host()));
-  ExpectError(result, Reason::kRegistryDenied, "the stolen token opens nothing");
-  EXPECT_FALSE(thief.server().requests().empty());
-  EXPECT_TRUE(thief.GotNothing());
-  Disconnect();
-}
-
-TEST_F(RegistryClient, CVE_2025_27403_CredentialOfOneRegistryIsNotShownToAnother) {
-  Thief thief;
-  std::string thief_host = "127.0.0.1:" + std::to_string(thief.server().port());
-  MakeClient({registry_.host(), thief_host});
-  auto image = image::Reference::Parse(thief_host + "/" + "team/app").value();
-  ExpectError(client_->GetManifestByTag(image, "v1", For(registry_.host()), Soon()), Reason::kRegistryDenied);
-  ExpectError(client_->GetManifestByTag(image, "v1", For("127.0.0.1"), Soon()), Reason::kRegistryDenied);
-  EXPECT_TRUE(thief.GotNothing());
-  Disconnect();
 }
 
 }  // namespace
