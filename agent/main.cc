@@ -139,7 +139,7 @@ int Main(int argc, char** argv) {
   app.set_version_flag("--version", GATEHOUSE_VERSION);
   try {
     app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
+  } catch (const CLI::ParseError& error) {  // lint-ok: M07 the program's entry
     return app.exit(error) == 0 ? kAttested : kUsage;
   }
   // tpm2-tss writes lines of its own to our log unless told not to; every error of its is in one of ours.
