@@ -60,7 +60,8 @@ Result<Enrolment> DecodeEnrolment(std::string_view text) {
   Bytes ek_public = reader.Base64("ekPublic");
   Bytes ek_certificate = reader.Base64("ekCertificate");
   std::vector<Bytes> intermediates;
-  for (const std::string& der : reader.Strings("ekIntermediates", Presence::kRequired)) {
+  // Most TPMs carry none, so the list may be empty.
+  for (const std::string& der : reader.Strings("ekIntermediates", Presence::kOptional)) {
     auto bytes = DecodeBase64(der);
     if (!bytes.ok()) reader.Fail("ekIntermediates", bytes.error().detail);
     if (bytes.ok()) intermediates.push_back(std::move(*bytes));

@@ -46,6 +46,14 @@ TEST_F(StoreTest, EnrolmentRoundTrips) {
   EXPECT_EQ(decoded->ek_intermediates, sample.ek_intermediates);
 }
 
+TEST_F(StoreTest, EnrolmentWithoutIntermediatesOrClockRoundTrips) {
+  Enrolment sample = Sample("n", 1);
+  sample.ek_intermediates.clear();
+  auto decoded = DecodeEnrolment(EncodeEnrolment(sample));
+  ASSERT_TRUE(decoded.ok()) << decoded.error().ToString();
+  EXPECT_EQ(EncodeEnrolment(*decoded), EncodeEnrolment(sample));
+}
+
 TEST_F(StoreTest, BindingsOutliveTheProcess) {
   ASSERT_TRUE(Open()->Bind(Sample("n", 1)).ok());
   auto reopened = Open();
