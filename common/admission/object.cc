@@ -77,12 +77,9 @@ Result<Route> RouteOf(const TypeName& type) {
   if (const Row* row = FindRow([&](const Row& r) { return exactly(r) && same_kind(r); })) return row->route;
   if (FindRow(exactly) != nullptr) return contradiction();
   const Row* of_both = FindRow([&](const Row& r) { return same_resource(r) && same_kind(r); });
-  if (of_both != nullptr) {
-    // The API server takes nothing but the status from a write to /status. Any other subresource that carries the whole
-    // object (pods/resize, and whatever comes) is judged like the object.
-    if (type.sub_resource == "status") return Route{};
-    return of_both->route;
-  }
+  // A subresource that carries the whole object (pods/resize, pods/status, and whatever comes) is judged like the
+  // object: what it leaves as it was costs nothing, and /status may change labels.
+  if (of_both != nullptr) return of_both->route;
   bool kind_is_ours = FindRow([&](const Row& r) { return r.kind == type.kind; }) != nullptr;
   if (kind_is_ours && IsGroupOfKubernetes(type.kind_group)) return contradiction();
   return Route{};
@@ -152,17 +149,19 @@ std::string Element(std::string_view path, std::string_view key, std::size_t ind
   return Join(path, key).append("[").append(std::to_string(index)).append("]");
 }
 
-Status AddImage(std::vector<ImageUse>& images, std::string where, std::string_view name, std::string_view image) {
-  if (images.size() >= limits::kImagesPerReview) {
+Status AddImage(ObjectContents& contents, std::string where, std::string_view list, std::string_view name,
+                std::string_view image) {
+  if (contents.images.size() >= limits::kImagesPerReview) {
     return Error{Reason::kLimitExceeded, std::move(where),
                  "more than " + std::to_string(limits::kImagesPerReview) + " images"};
   }
   if (!name.empty()) where.append(" (").append(Printable(name, 64)).append(")");
-  images.push_back({std::move(where), std::string(image)});
+  contents.images.push_back({std::move(where), std::string(image)});
+  contents.slots.push_back(name.empty() ? std::string() : std::string(list).append("/").append(name));
   return Ok();
 }
 
-Status ReadContainers(JsonView spec, std::string_view key, std::string_view path, std::vector<ImageUse>& images) {
+Status ReadContainers(JsonView spec, std::string_view key, std::string_view path, ObjectContents& contents) {
   ASSIGN_OR_RETURN(auto containers, FindList(spec, key, path));
   for (std::size_t i = 0; i < containers.size(); ++i) {
     std::string where = Element(path, key, i);
@@ -170,14 +169,14 @@ Status ReadContainers(JsonView spec, std::string_view key, std::string_view path
     // The API server lets a template leave its images to somebody else ("image ... optional to allow higher level
     // config management"). What will run then cannot be judged here.
     ASSIGN_OR_RETURN(std::string_view image, RequireString(containers[i], "image", where + "."));
-    RETURN_IF_ERROR(AddImage(images, std::move(where), name, image));
+    RETURN_IF_ERROR(AddImage(contents, std::move(where), key, name, image));
   }
   return Ok();
 }
 
 // volumes[].image is an OCI image whose files are mounted into containers (KEP-4639): content that runs like any other
 // image's.
-Status ReadVolumes(JsonView spec, std::string_view path, std::vector<ImageUse>& images) {
+Status ReadVolumes(JsonView spec, std::string_view path, ObjectContents& contents) {
   ASSIGN_OR_RETURN(auto volumes, FindList(spec, "volumes", path));
   for (std::size_t i = 0; i < volumes.size(); ++i) {
     std::string where = Element(path, "volumes", i) + ".";
@@ -186,7 +185,7 @@ Status ReadVolumes(JsonView spec, std::string_view path, std::vector<ImageUse>& 
     where += "image";
     ASSIGN_OR_RETURN(std::string_view name, FindString(volumes[i], "name", Element(path, "volumes", i) + "."));
     ASSIGN_OR_RETURN(std::string_view image, RequireString(*source, "reference", where + "."));
-    RETURN_IF_ERROR(AddImage(images, std::move(where), name, image));
+    RETURN_IF_ERROR(AddImage(contents, std::move(where), "volumes", name, image));
   }
   return Ok();
 }
@@ -208,12 +207,12 @@ Result<ObjectContents> ReadPod(JsonView pod, const std::string& path) {
   }
   ASSIGN_OR_RETURN(JsonView spec, RequireObject(pod, "spec", path));
   std::string spec_path = path + "spec.";
-  RETURN_IF_ERROR(ReadContainers(spec, "containers", spec_path, contents.images));
+  RETURN_IF_ERROR(ReadContainers(spec, "containers", spec_path, contents));
   if (contents.images.empty())
     return Malformed(spec_path + "containers", "is missing or empty, so there is nothing to judge");
-  RETURN_IF_ERROR(ReadContainers(spec, "initContainers", spec_path, contents.images));
-  RETURN_IF_ERROR(ReadContainers(spec, "ephemeralContainers", spec_path, contents.images));
-  RETURN_IF_ERROR(ReadVolumes(spec, spec_path, contents.images));
+  RETURN_IF_ERROR(ReadContainers(spec, "initContainers", spec_path, contents));
+  RETURN_IF_ERROR(ReadContainers(spec, "ephemeralContainers", spec_path, contents));
+  RETURN_IF_ERROR(ReadVolumes(spec, spec_path, contents));
   ASSIGN_OR_RETURN(std::string_view node, FindString(spec, "nodeName", spec_path));
   if (!node.empty()) contents.node = node;
   return contents;
@@ -233,7 +232,7 @@ Result<ObjectContents> ReadEphemeralList(JsonView object) {
   if (auto list = object.Find("ephemeralContainers"); !list || list->IsNull()) {
     return Malformed("ephemeralContainers", "is missing, so there is nothing to judge");
   }
-  RETURN_IF_ERROR(ReadContainers(object, "ephemeralContainers", "", contents.images));
+  RETURN_IF_ERROR(ReadContainers(object, "ephemeralContainers", "", contents));
   return contents;
 }
 

@@ -44,6 +44,7 @@ struct TypeName {
 
 struct ObjectContents {
   std::vector<ImageUse> images;
+  std::vector<std::string> slots;  // of each image: its list and the name there, "containers/app"; empty without a name
   std::optional<std::map<std::string, std::string>> labels;
   std::optional<std::string> node;  // spec.nodeName of a pod, target.name of a Binding
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include "common/admission/object.h"
 #include "common/base/encoding.h"
@@ -83,18 +84,21 @@ Status ReadIdentity(JsonView object, const std::string& path, ReviewRequest& out
   return Ok();
 }
 
-// Images of the old object that need no new judgement. An old object that cannot be read excuses nothing: then every
-// image is judged, and an object that was stored when nobody looked can still be put right.
-std::vector<std::string> UnchangedImages(JsonView request, Shape shape, const ObjectContents& now) {
+// Marks what the old object has already. An old object that cannot be read excuses nothing: then every image is judged,
+// and an object that was stored when nobody looked can still be put right.
+void MarkUnchanged(JsonView request, Shape shape, ObjectContents& now, ReviewRequest& out) {
   auto old_object = request.Find("oldObject");
-  if (!old_object || !old_object->IsObject()) return {};
+  if (!old_object || !old_object->IsObject()) return;
   auto before = ReadObject(*old_object, shape);
-  if (!before.ok() || before->labels != now.labels) return {};
-  std::vector<std::string> images;
-  for (ImageUse& use : before->images) images.push_back(std::move(use.image));
-  std::sort(images.begin(), images.end());
-  images.erase(std::unique(images.begin(), images.end()), images.end());
-  return images;
+  if (!before.ok()) return;
+  std::set<std::pair<std::string_view, std::string_view>> known;
+  for (std::size_t i = 0; i < before->images.size(); ++i) {
+    if (!before->slots[i].empty()) known.emplace(before->slots[i], before->images[i].image);
+  }
+  for (std::size_t i = 0; i < now.images.size(); ++i) {
+    now.images[i].unchanged = known.contains({now.slots[i], now.images[i].image});
+  }
+  out.old_labels = std::move(before->labels);
 }
 
 Status ReadRequest(JsonView request, ReviewRequest& out) {
@@ -108,7 +112,7 @@ Status ReadRequest(JsonView request, ReviewRequest& out) {
   auto contents = ReadObject(object, route.shape);
   if (!contents.ok()) return contents.error().In("request.object");
   if (out.operation == "UPDATE") {
-    out.unchanged_images = UnchangedImages(request, route.shape, *contents);
+    MarkUnchanged(request, route.shape, *contents, out);
     // A pod's spec.nodeName is immutable: an update puts it nowhere. (It was judged when the pod was created or bound.)
     if (route.shape == Shape::kPod) contents->node.reset();
   }

@@ -30,7 +30,11 @@ enum class Subject : std::uint8_t {
 struct ImageUse {
   std::string where;  // "spec.template.spec.initContainers[0] (setup)", the name shown with Printable()
   std::string image;  // as written
-  friend bool operator==(const ImageUse&, const ImageUse&) = default;
+  // UPDATE: oldObject has the same image in the same container (same list, same name), so the update brings nothing in
+  // here: labels and finalizers of what runs, scaling down what is no longer trusted. The same image in another
+  // container is new: it is pulled again, and a tag may have moved.
+  bool unchanged = false;
+  friend bool operator==(const ImageUse& a, const ImageUse& b) { return a.where == b.where && a.image == b.image; }
 };
 
 struct ReviewRequest {
@@ -48,13 +52,11 @@ struct ReviewRequest {
   // Whatever the number of replicas, owner references, annotations or a deletionTimestamp say: none of them keeps an
   // image from running.
   std::vector<ImageUse> images{};
-  // UPDATE: the images that oldObject has already, for an update must not be refused for what it does not change
-  // (labels and finalizers of what runs, scaling down what is no longer trusted). Empty when labels changed, since
-  // other policies may then apply.
-  std::vector<std::string> unchanged_images{};
   // Labels of the pod or of the template's pods; nothing where the request does not carry them (kind
   // EphemeralContainers, Binding).
   std::optional<std::map<std::string, std::string>> labels{};
+  // UPDATE: the labels before. Where they differ, policies that did not cover the object may now.
+  std::optional<std::map<std::string, std::string>> old_labels{};
   // The node that the pod is put on by this request: spec.nodeName of a pod CREATE, target.name of a Binding.
   std::optional<std::string> node{};
   // metadata.uid of the object: of a Binding, the uid of the pod that is meant (names are used again). Empty where

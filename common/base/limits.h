@@ -33,7 +33,7 @@ inline constexpr std::size_t kManifestBytes = 4 * kMiB;        // distribution-s
 inline constexpr std::size_t kManifestLayers = 1000;           // cosign's maxLayers
 inline constexpr std::size_t kIndexManifests = 1000;
 inline constexpr std::size_t kSignaturesPerImage = 100;          // tried before giving up with a reason of its own
-inline constexpr std::size_t kSignaturePayloadBytes = 1 * kMiB;  // a simple-signing payload has about 250 bytes
+inline constexpr std::size_t kSignaturePayloadBytes = 64 * kKiB;  // a simple-signing payload has about 250 bytes
 inline constexpr std::size_t kTokenResponseBytes = 256 * kKiB;
 inline constexpr std::size_t kRegistryErrorBytes = 64 * kKiB;
 inline constexpr std::size_t kRedirects = 5;  // a blob is served after one or two
@@ -69,6 +69,9 @@ inline constexpr std::size_t kTokenBytes = 64 * kKiB;     // a JWT
 // --- evidence
 inline constexpr std::size_t kEvidenceBytes = 64 * kMiB;      // an IMA log of 100,000 entries, base64
 inline constexpr std::size_t kAttestationBytes = 256 * kKiB;  // every other message of the attestation session
+inline constexpr std::size_t kTicketContextBytes =
+    kAttestationBytes / 2;  // what an enrolment carries for its second call; in base64 it fits a message again
+inline constexpr std::size_t kTicketBytes = kTicketContextBytes / 3 * 4 + 1 * kKiB;
 inline constexpr std::size_t kTpmStructureBytes = 4 * kKiB;   // TPM2B of the largest structure a TPM returns
 inline constexpr std::size_t kPcrBanks = 4;                   // SHA-1, SHA-256, SHA-384, SHA-512
 inline constexpr std::size_t kPcrCount = 24;                  // PC Client Platform TPM Profile

@@ -10,12 +10,15 @@
 namespace gatehouse::gate {
 namespace {
 
+constexpr Duration kFairShare{1'000};       // enough for a registry that works
 constexpr std::size_t kParallelImages = 8;  // a pod has two or three; more would only queue at the registry
 
 // One distinct image of a request: judged once, whatever the number of containers that use it.
 struct ImageTask {
   std::string subject;
   std::string text;
+  bool unchanged;  // was there before; judged for the policies that a change of labels brings upon it
+  std::size_t uses = 1;
   std::optional<image::Reference> reference{};
   std::vector<const policy::ImagePolicy*> policies{};
   std::vector<Finding> findings{};
@@ -27,18 +30,25 @@ struct ImageTask {
   }
 };
 
+// An image in many containers is named with the first few of them.
+constexpr std::size_t kNamedUses = 4;
+
 std::vector<ImageTask> DistinctImages(const admission::ReviewRequest& request) {
   std::vector<ImageTask> tasks;
-  std::map<std::string_view, std::size_t> index;
+  std::map<std::pair<std::string_view, bool>, std::size_t> index;
+  bool same_labels = request.labels == request.old_labels;
   for (const admission::ImageUse& use : request.images) {
-    const auto& unchanged = request.unchanged_images;
-    if (std::find(unchanged.begin(), unchanged.end(), use.image) != unchanged.end()) continue;
-    auto [found, added] = index.try_emplace(use.image, tasks.size());
+    if (use.unchanged && same_labels) continue;
+    auto [found, added] = index.try_emplace({use.image, use.unchanged}, tasks.size());
     if (added) {
-      tasks.push_back({.subject = "image " + Printable(use.image) + " in " + use.where, .text = use.image});
-    } else {
-      tasks[found->second].subject += ", " + use.where;
+      tasks.push_back({.subject = "image " + Printable(use.image) + " in " + use.where,
+                       .text = use.image,
+                       .unchanged = use.unchanged});
+      continue;
     }
+    ImageTask& task = tasks[found->second];
+    if (++task.uses <= kNamedUses) task.subject += ", " + use.where;
+    if (task.uses == kNamedUses + 1) task.subject += ", ...";
   }
   return tasks;
 }
@@ -89,11 +99,15 @@ struct Gate::Context {
   std::optional<policy::Labels> namespace_labels;
   policy::Labels implicit_labels;
 
-  // Whether the selectors of `policy` cover the request. Errors: kLabelsUnknown.
-  [[nodiscard]] Result<bool> Covers(const policy::ImagePolicy& policy) const {
+  // Whether the selectors of `policy` cover the request, and for what was there before, whether they did not before.
+  // Errors: kLabelsUnknown.
+  [[nodiscard]] Result<bool> Covers(const policy::ImagePolicy& policy, bool unchanged) const {
     ASSIGN_OR_RETURN(bool in_namespace, policy.namespace_selector.Matches(namespace_labels, implicit_labels));
     if (!in_namespace) return false;
-    return policy.pod_selector.Matches(request.labels);
+    ASSIGN_OR_RETURN(bool covers, policy.pod_selector.Matches(request.labels));
+    if (!covers || !unchanged) return covers;
+    ASSIGN_OR_RETURN(bool covered, policy.pod_selector.Matches(request.old_labels));
+    return !covered;
   }
 };
 
@@ -106,7 +120,7 @@ void MatchPolicies(const policy::PolicySet& set, const Covers& covers, ImageTask
     bool named = std::any_of(policy.images.begin(), policy.images.end(),
                              [&](const policy::ImageGlob& glob) { return glob.Matches(*task.reference); });
     if (!named) continue;
-    Result<bool> covered = covers(policy);
+    Result<bool> covered = covers(policy, task.unchanged);
     if (!covered.ok()) {
       policy::Effect effect = policy::EffectOf(covered.error().reason, policy.mode, policy.on_unavailable);
       task.findings.push_back({task.subject, policy.name, effect, covered.error()});
@@ -118,28 +132,37 @@ void MatchPolicies(const policy::PolicySet& set, const Covers& covers, ImageTask
 
 void Judge(const ImageVerifier& images, const std::string& trust_generation, const registry::Credentials& credentials,
            const Deadline& deadline, ImageTask& task) {
-  VerifiedImage verified = images.Verify(*task.reference, task.policies, trust_generation, credentials, deadline);
+  Duration share = deadline.Remaining() * 3 / 5;
+  Deadline own = deadline.Sooner(share);
+  VerifiedImage verified = images.Verify(*task.reference, task.policies, trust_generation, credentials, own);
   for (std::size_t i = 0; i < task.policies.size(); ++i) {
     const policy::ImagePolicy& policy = *task.policies[i];
     const PolicyVerdict& verdict = verified.verdict->at(i);
     if (verdict.vouched_by.ok()) {
       task.approvals.push_back({verified.reference.Canonical(), policy.name, *verdict.vouched_by});
     } else {
-      const Error& error = verdict.vouched_by.error();
+      Error error = verdict.vouched_by.error();
+      // Time that ran out within a fair share is this image's own registry being too slow: an outage like any other.
+      // With less, or with the request's whole time gone, others may have used it up, and nothing is known of this one.
+      if (error.reason == Reason::kDeadlineExceeded && share >= kFairShare && !deadline.Passed()) {
+        error = {Reason::kRegistryUnavailable, error.where, "no answer within " + codec::FormatDuration(share)};
+      }
       task.findings.push_back(
           {task.subject, policy.name, policy::EffectOf(error.reason, policy.mode, policy.on_unavailable), error});
     }
   }
 }
 
-// Runs `judge` over the tasks, several at once where there are several. Each task is written by one thread only.
+// Runs `judge` over the tasks, several at once where there are several. Each task is written by one thread only; where
+// no thread can be started (a limit on processes), it is this one.
 template <typename JudgeTask>
 void JudgeAll(std::vector<ImageTask*>& tasks, const JudgeTask& judge) {
   for (std::size_t begin = 0; begin < tasks.size(); begin += kParallelImages) {
     std::size_t end = std::min(tasks.size(), begin + kParallelImages);
     std::vector<std::future<void>> others;
     for (std::size_t i = begin + 1; i < end; ++i) {
-      others.push_back(std::async(std::launch::async, [&judge, task = tasks[i]] { judge(*task); }));
+      others.push_back(
+          std::async(std::launch::async | std::launch::deferred, [&judge, task = tasks[i]] { judge(*task); }));
     }
     judge(*tasks[begin]);
     for (std::future<void>& other : others) other.get();
@@ -161,10 +184,12 @@ void Gate::JudgeImages(const Context& context, Decision& decision) const {
     }
     task.reference = std::move(*reference);
     MatchPolicies(
-        *context.set, [&](const policy::ImagePolicy& policy) { return context.Covers(policy); }, task);
+        *context.set,
+        [&](const policy::ImagePolicy& policy, bool unchanged) { return context.Covers(policy, unchanged); }, task);
     if (!task.policies.empty()) {
       to_verify.push_back(&task);
-    } else if (auto effect = EffectOf(options_.unmatched_images); effect.has_value() && !task.denied()) {
+    } else if (auto effect = EffectOf(options_.unmatched_images);
+               effect.has_value() && !task.denied() && !task.unchanged) {
       // Also when a policy on trial could not be evaluated: whether that one covers the image is not known.
       task.findings.push_back({task.subject,
                                "",

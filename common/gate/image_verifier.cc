@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <unordered_map>
 
 #include "common/base/limits.h"
 #include "common/signature/keyed/simple_signing.h"
@@ -18,18 +19,22 @@ class SignatureStore {
                  const registry::Credentials& credentials, const Deadline& deadline)
       : registry_(registry), reference_(reference), credentials_(credentials), deadline_(deadline) {}
 
+  // Nothing can be learnt of the image, for this reason.
+  void Fail(Error error) { list_.emplace(std::move(error)); }
+
   // The list of the image's signatures. Errors: kImageUnsigned when there is none.
   [[nodiscard]] const Result<signature::keyed::SignatureList>& List() {
     if (!list_.has_value()) list_.emplace(Fetch());
     return *list_;
   }
 
-  // Precondition: List() is ok and index is within it.
-  [[nodiscard]] const Result<std::string>& Payload(std::size_t index) {
-    payloads_.resize(List()->signatures.size());
-    if (!payloads_[index].has_value()) payloads_[index].emplace(FetchPayload(List()->signatures[index].layer));
-    return *payloads_[index];
+  // The payload of a listed signature: a digest that many share is fetched once.
+  [[nodiscard]] const Result<std::string>& Payload(const image::Descriptor& layer) {
+    auto known = payloads_.find(layer.digest);
+    if (known == payloads_.end()) known = payloads_.emplace(layer.digest, FetchPayload(layer)).first;
+    return known->second;
   }
+  [[nodiscard]] const Deadline& deadline() const { return deadline_; }
 
  private:
   [[nodiscard]] Result<signature::keyed::SignatureList> Fetch() {
@@ -48,7 +53,8 @@ class SignatureStore {
 
   [[nodiscard]] Result<std::string> FetchPayload(const image::Descriptor& layer) {
     if (layer.size > limits::kSignaturePayloadBytes) {
-      return Error{Reason::kLimitExceeded, layer.digest.text(), "a signature payload of more than 1 MiB"};
+      return Error{Reason::kLimitExceeded, layer.digest.text(),
+                   "a signature payload of more than " + std::to_string(limits::kSignaturePayloadBytes) + " bytes"};
     }
     ASSIGN_OR_RETURN(auto blob, registry_.GetBlob(reference_, layer.digest, limits::kSignaturePayloadBytes,
                                                   credentials_, deadline_));
@@ -63,7 +69,7 @@ class SignatureStore {
   const registry::Credentials& credentials_;
   const Deadline& deadline_;
   std::optional<Result<signature::keyed::SignatureList>> list_;
-  std::vector<std::optional<Result<std::string>>> payloads_;
+  std::unordered_map<Digest, Result<std::string>> payloads_;
 };
 
 // Which of two failures tells the operator more: what could not be evaluated first (it may yet turn out good), then the
@@ -98,12 +104,16 @@ Status VerifyOne(const policy::KeyAuthority& authority, const Result<std::string
 }
 
 // Any one signature by the authority's key suffices.
-Status EvaluateKey(const policy::KeyAuthority& authority, SignatureStore& store, const Digest& image) {
+Status EvaluateKey(const policy::KeyAuthority& authority, SignatureStore& store, const Digest* image) {
   const auto& list = store.List();
   if (!list.ok()) return list.error();
+  if (image == nullptr) return Error{Reason::kInternal, "", "signatures were listed for an image without a digest"};
   std::optional<Error> worst;
   for (std::size_t i = 0; i < list->signatures.size(); ++i) {
-    Status status = VerifyOne(authority, store.Payload(i), list->signatures[i].signature, image);
+    if (store.deadline().Passed())
+      return Error{Reason::kDeadlineExceeded, "", "there was no time to try every signature"};
+    const auto& candidate = list->signatures[i];
+    Status status = VerifyOne(authority, store.Payload(candidate.layer), candidate.signature, *image);
     if (status.ok()) return Ok();
     if (!worst.has_value() || Weight(status.error().reason) > Weight(worst->reason)) worst = status.error();
   }
@@ -120,9 +130,7 @@ Status Evaluate(const policy::Authority& authority, SignatureStore& store, const
     if (fixed->pass) return Ok();
     return Error{Reason::kDeniedByPolicy, "", fixed->message};
   }
-  if (image == nullptr)
-    return Error{Reason::kInternal, "", "a key authority was asked about an image without a digest"};
-  return EvaluateKey(std::get<policy::KeyAuthority>(authority.rule), store, *image);
+  return EvaluateKey(std::get<policy::KeyAuthority>(authority.rule), store, image);
 }
 
 PolicyVerdict EvaluatePolicy(const policy::ImagePolicy& policy, SignatureStore& store, const Digest* image) {
@@ -142,9 +150,11 @@ bool NeedsRegistry(const std::vector<const policy::ImagePolicy*>& policies) {
   return false;
 }
 
-ImageVerdict FailAll(const std::vector<const policy::ImagePolicy*>& policies, const Error& error) {
+// `image` is null if its digest is not known; the store then says why.
+ImageVerdict EvaluateAll(const std::vector<const policy::ImagePolicy*>& policies, SignatureStore& store,
+                         const Digest* image) {
   ImageVerdict verdict;
-  for (const policy::ImagePolicy* policy : policies) verdict.push_back({policy->name, error});
+  for (const policy::ImagePolicy* policy : policies) verdict.push_back(EvaluatePolicy(*policy, store, image));
   return verdict;
 }
 
@@ -188,37 +198,42 @@ Result<std::string> CountAuthorities(const std::vector<AuthorityVerdict>& verdic
       std::to_string(passed) + " of the " + std::to_string(required) + " authorities required vouch; " + refusals};
 }
 
+Result<Digest> ImageVerifier::Resolve(const image::Reference& reference, const registry::Credentials& credentials,
+                                      const Deadline& deadline) const {
+  if (reference.digest().has_value()) return *reference.digest();
+  ASSIGN_OR_RETURN(auto content, registry_.GetManifestByTag(reference, *reference.tag(), credentials, deadline));
+  if (!content.has_value()) return Error{Reason::kImageNotFound, "", "the registry has no " + reference.Canonical()};
+  return content->digest();
+}
+
 VerifiedImage ImageVerifier::Verify(const image::Reference& reference,
                                     const std::vector<const policy::ImagePolicy*>& policies,
                                     const std::string& trust_generation, const registry::Credentials& credentials,
                                     const Deadline& deadline) const {
+  // Static rules hold whatever becomes of the rest: they are evaluated also where the signatures cannot be had.
+  auto without_signatures = [&](Error why) {
+    SignatureStore store(registry_, reference, credentials, deadline);
+    store.Fail(std::move(why));
+    return EvaluateAll(policies, store, nullptr);
+  };
+  auto verdict_of = [](ImageVerdict verdict) { return std::make_shared<const ImageVerdict>(std::move(verdict)); };
   if (!NeedsRegistry(policies)) {
-    SignatureStore unused(registry_, reference, credentials, deadline);
-    ImageVerdict verdict;
-    for (const policy::ImagePolicy* policy : policies) verdict.push_back(EvaluatePolicy(*policy, unused, nullptr));
-    return {reference, std::make_shared<const ImageVerdict>(std::move(verdict))};
+    return {reference, verdict_of(without_signatures({Reason::kInternal, "", "no signature was asked for"}))};
   }
-  std::optional<Digest> digest = reference.digest();
-  if (!digest.has_value()) {
-    auto content = registry_.GetManifestByTag(reference, *reference.tag(), credentials, deadline);
-    if (!content.ok()) return {reference, std::make_shared<const ImageVerdict>(FailAll(policies, content.error()))};
-    if (!content->has_value()) {
-      Error missing{Reason::kImageNotFound, "", "the registry has no " + reference.Canonical()};
-      return {reference, std::make_shared<const ImageVerdict>(FailAll(policies, missing))};
-    }
-    digest = (*content)->digest();
+  if (deadline.Passed()) {
+    return {reference,
+            verdict_of(without_signatures({Reason::kDeadlineExceeded, "", "there was no time left for this image"}))};
   }
+  Result<Digest> digest = Resolve(reference, credentials, deadline);
+  if (!digest.ok()) return {reference, verdict_of(without_signatures(digest.error()))};
   image::Reference pinned = reference.WithDigest(*digest);
   auto verify = [&] {
     SignatureStore store(registry_, pinned, credentials, deadline);
-    ImageVerdict verdict;
-    for (const policy::ImagePolicy* policy : policies)
-      verdict.push_back(EvaluatePolicy(*policy, store, &*pinned.digest()));
-    return verdict;
+    return EvaluateAll(policies, store, &*pinned.digest());
   };
   auto late = [&] {
-    return FailAll(policies, {Reason::kDeadlineExceeded, "",
-                              "the verification of the same image for another request took too long"});
+    return without_signatures(
+        {Reason::kDeadlineExceeded, "", "the verification of the same image for another request took too long"});
   };
   return {pinned, cache_.Get(CacheKey(pinned, policies, trust_generation, credentials), deadline, verify, late)};
 }

@@ -30,6 +30,8 @@ class ImageVerifier {
                                      const Deadline& deadline) const;
 
  private:
+  [[nodiscard]] Result<Digest> Resolve(const image::Reference& reference, const registry::Credentials& credentials,
+                                       const Deadline& deadline) const;
   registry::Client& registry_;
   VerificationCache& cache_;
 };

@@ -5,6 +5,8 @@
 namespace gatehouse::gate {
 namespace {
 
+constexpr std::size_t kFailuresShare = 10;  // of the entries, beside the successes
+
 bool IsPositive(const ImageVerdict& verdict) {
   return std::all_of(verdict.begin(), verdict.end(), [](const PolicyVerdict& each) { return each.vouched_by.ok(); });
 }
@@ -27,35 +29,42 @@ std::size_t VerificationCache::size() const {
 }
 
 // The mutex is held.
+void VerificationCache::Erase(const std::string& key) {
+  auto found = entries_.find(key);
+  if (found == entries_.end()) return;
+  AgeOf(found->second.positive).erase(found->second.age);
+  entries_.erase(found);
+}
+
+// The mutex is held.
 std::shared_ptr<const ImageVerdict> VerificationCache::Remembered(const std::string& key) {
   auto found = entries_.find(key);
   if (found == entries_.end()) return nullptr;
   if (found->second.expires <= clock_.Mono()) {
-    by_age_.erase(found->second.age);
-    entries_.erase(found);
+    Erase(key);
     return nullptr;
   }
-  by_age_.splice(by_age_.end(), by_age_, found->second.age);
+  auto& ages = AgeOf(found->second.positive);
+  ages.splice(ages.end(), ages, found->second.age);
   on_event_(found->second.positive ? "hit" : "negative_hit");
   return found->second.verdict;
 }
 
 // The mutex is held.
 void VerificationCache::Remember(const std::string& key, std::shared_ptr<const ImageVerdict> verdict) {
-  if (auto old = entries_.find(key); old != entries_.end()) {
-    by_age_.erase(old->second.age);
-    entries_.erase(old);
-  }
-  while (!by_age_.empty() && entries_.size() >= options_.max_entries) {
-    entries_.erase(by_age_.front());
-    by_age_.pop_front();
-  }
+  Erase(key);
   bool positive = IsPositive(*verdict);
-  by_age_.push_back(key);
+  auto& ages = AgeOf(positive);
+  std::size_t room = positive ? options_.max_entries : std::max<std::size_t>(1, options_.max_entries / kFailuresShare);
+  while (!ages.empty() && ages.size() >= room) {
+    std::string oldest = ages.front();  // the entry goes with its place in the list
+    Erase(oldest);
+  }
+  ages.push_back(key);
   entries_[key] = {.verdict = std::move(verdict),
                    .expires = clock_.Mono() + (positive ? options_.positive_ttl : options_.negative_ttl),
                    .positive = positive,
-                   .age = std::prev(by_age_.end())};
+                   .age = std::prev(ages.end())};
 }
 
 // Runs without the mutex while it verifies. If `verify` throws, the waiters are released to verify for themselves.
@@ -73,7 +82,7 @@ std::shared_ptr<const ImageVerdict> VerificationCache::Lead(const std::string& k
       flight->verdict = verdict;
       flight->landed = true;
       cache.flights_.erase(key);
-      if (verdict != nullptr) cache.Remember(key, verdict);
+      if (verdict != nullptr && !CouldNotEvaluate(*verdict)) cache.Remember(key, verdict);
       cache.landed_.notify_all();
     }
   } landing{*this, key, flight, verdict};
@@ -89,9 +98,7 @@ std::shared_ptr<const ImageVerdict> VerificationCache::Get(const std::string& ke
   while (true) {
     auto flying = flights_.find(key);
     if (flying == flights_.end()) {
-      if (auto remembered = Remembered(key); remembered != nullptr && !(waited && CouldNotEvaluate(*remembered))) {
-        return remembered;
-      }
+      if (auto remembered = Remembered(key); remembered != nullptr) return remembered;
       auto flight = flights_[key] = std::make_shared<Flight>();
       on_event_("miss");
       lock.unlock();

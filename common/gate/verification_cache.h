@@ -53,6 +53,8 @@ class VerificationCache {
     std::list<std::string>::iterator age;
   };
 
+  [[nodiscard]] std::list<std::string>& AgeOf(bool positive) { return positive ? successes_ : failures_; }
+  void Erase(const std::string& key);
   [[nodiscard]] std::shared_ptr<const ImageVerdict> Remembered(const std::string& key);
   void Remember(const std::string& key, std::shared_ptr<const ImageVerdict> verdict);
   [[nodiscard]] std::shared_ptr<const ImageVerdict> Lead(const std::string& key, const std::shared_ptr<Flight>& flight,
@@ -64,7 +66,9 @@ class VerificationCache {
   mutable std::mutex mutex_;
   std::condition_variable landed_;
   std::unordered_map<std::string, Entry> entries_;
-  std::list<std::string> by_age_;  // least recently used first
+  // Least recently used first, failures apart: what anybody can make fail does not push out what was proven.
+  std::list<std::string> successes_;
+  std::list<std::string> failures_;
   std::unordered_map<std::string, std::shared_ptr<Flight>> flights_;
 };
 

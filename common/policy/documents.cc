@@ -37,7 +37,10 @@ Effect EffectOf(Reason reason, Mode mode, OnUnavailable on_unavailable) {
     case Mode::kAudit:
       return Effect::kAudit;
   }
-  bool relaxed = on_unavailable == OnUnavailable::kAllow && ClassOf(reason) == ReasonClass::kUnavailable;
+  // Only what the registry of this very image brings about. Time that ran out, a decision that was not begun and labels
+  // that are not known can be brought about by whoever writes the pod, with other images, or are no passing fault.
+  bool outage = reason == Reason::kRegistryUnavailable || reason == Reason::kNetworkUnavailable;
+  bool relaxed = on_unavailable == OnUnavailable::kAllow && outage;
   return relaxed ? Effect::kWarn : Effect::kDeny;
 }
 

@@ -20,7 +20,7 @@ void CheckRequest(const ReviewRequest& request) {
   for (const auto& use : request.images) FUZZ_CHECK(!use.image.empty() && !use.where.empty());
   bool brings_in = request.operation == "CREATE" || request.operation == "UPDATE";
   FUZZ_CHECK(brings_in || request.subject == Subject::kOther);
-  FUZZ_CHECK(request.operation == "UPDATE" || request.unchanged_images.empty());
+  for (const auto& use : request.images) FUZZ_CHECK(request.operation == "UPDATE" || !use.unchanged);
   FUZZ_CHECK(!request.node || !request.node->empty());
   switch (request.subject) {
     case Subject::kPod:

@@ -1,9 +1,24 @@
 // An AdmissionReview as the API server words it, with one thing changed at a time.
 #pragma once
 
+#include <algorithm>
 #include <string>
+#include <vector>
+
+#include "common/admission/review.h"
 
 namespace gatehouse::admission {
+
+// The images that an update leaves where they were, sorted, each once.
+inline std::vector<std::string> Unchanged(const ReviewRequest& request) {
+  std::vector<std::string> images;
+  for (const ImageUse& use : request.images) {
+    if (use.unchanged) images.push_back(use.image);
+  }
+  std::sort(images.begin(), images.end());
+  images.erase(std::unique(images.begin(), images.end()), images.end());
+  return images;
+}
 
 struct ReviewText {
   std::string group;  // of the resource

@@ -65,7 +65,7 @@ TEST(Review, EverythingOfAPodIsRead) {
                                           ImageUse{"spec.volumes[1].image (model)", "i/model:2"}));
   EXPECT_EQ(request.labels, (std::map<std::string, std::string>{{"app", "a"}, {"empty", ""}}));
   EXPECT_EQ(request.node, "node1");
-  EXPECT_THAT(request.unchanged_images, IsEmpty());
+  EXPECT_THAT(Unchanged(request), IsEmpty());
 }
 
 TEST(Review, NullIsAbsentAsItIsToTheApiServer) {
@@ -99,13 +99,11 @@ struct TypeCase {
 TEST(Review, OfNoConcern) {
   const TypeCase kCases[] = {
       {"", "configmaps", "", "", "ConfigMap", Subject::kOther},
-      {"", "pods", "status", "", "Pod", Subject::kOther},
       {"", "pods", "eviction", "policy", "Eviction", Subject::kOther},
       {"", "pods", "exec", "", "PodExecOptions", Subject::kOther},
       {"", "nodes", "", "", "Node", Subject::kOther},
       {"", "serviceaccounts", "token", "authentication.k8s.io", "TokenRequest", Subject::kOther},
       {"apps", "deployments", "scale", "autoscaling", "Scale", Subject::kOther},
-      {"apps", "deployments", "status", "apps", "Deployment", Subject::kOther},
       {"apps", "controllerrevisions", "", "apps", "ControllerRevision", Subject::kOther},
       {"metrics.k8s.io", "pods", "", "metrics.k8s.io", "PodMetrics", Subject::kOther},
       // A kind of the same name in somebody else's group is no pod: no kubelet runs it.
@@ -125,6 +123,17 @@ TEST(Review, OfNoConcern) {
     review.object = "null";  // not looked at
     EXPECT_EQ(Parse(review).subject, Subject::kOther);
   }
+}
+
+// A write to /status may change labels, by which policies select.
+TEST(Review, StatusIsJudgedLikeItsObject) {
+  ReviewText review =
+      PodUpdate(PodJson("i", "", R"({"labels":{"a":"1"}})"), PodJson("i", "", R"({"labels":{"a":"2"}})"));
+  review.sub_resource = "status";
+  ReviewRequest request = Parse(review);
+  EXPECT_EQ(request.subject, Subject::kPod);
+  EXPECT_THAT(Unchanged(request), ElementsAre("i"));
+  EXPECT_NE(request.labels, request.old_labels);
 }
 
 TEST(Review, DeleteAndConnectAreOfNoConcernWhateverTheyCarry) {
@@ -398,31 +407,47 @@ TEST(Review, WhoAsksMayBeLeftOut) {
 // --- updates
 
 TEST(Review, AnUpdateNeedNotJudgeAgainWhatItDoesNotChange) {
-  std::string before = PodJson("i/app:1", R"(,"initContainers":[{"image":"i/init:1"},{"image":"i/app:1"}])");
-  std::string after = PodJson("i/app:2", R"(,"initContainers":[{"image":"i/init:1"},{"image":"i/app:1"}])");
+  std::string before =
+      PodJson("i/app:1", R"(,"initContainers":[{"name":"a","image":"i/init:1"},{"name":"b","image":"i/app:1"}])");
+  std::string after =
+      PodJson("i/app:2", R"(,"initContainers":[{"name":"a","image":"i/init:1"},{"name":"b","image":"i/app:1"}])");
   ReviewRequest request = Parse(PodUpdate(before, after));
   EXPECT_THAT(request.images, SizeIs(3));
-  EXPECT_THAT(request.unchanged_images, ElementsAre("i/app:1", "i/init:1"));
+  EXPECT_THAT(Unchanged(request), ElementsAre("i/app:1", "i/init:1"));
 }
 
-TEST(Review, ChangedLabelsLeaveNothingUnchanged) {
-  std::string before = PodJson("i", "", R"({"labels":{"a":"1"}})");
-  for (const char* labels : {R"({"labels":{"a":"2"}})", R"({"labels":{}})", "{}", R"({"labels":{"a":"1","b":""}})"}) {
-    EXPECT_THAT(Parse(PodUpdate(before, PodJson("i", "", labels))).unchanged_images, IsEmpty()) << labels;
+// Another list, another name, two that change places: each is pulled again, and a tag may have moved.
+TEST(Review, TheSameImageInAnotherContainerIsNew) {
+  std::string before =
+      PodJson("i/app:1", R"(,"initContainers":[{"name":"a","image":"i/init:1"},{"image":"i/nameless"}])");
+  for (const char* containers :
+       {R"(,"initContainers":[{"name":"c","image":"i/app:1"}])",
+        R"(,"ephemeralContainers":[{"name":"c","image":"i/app:1"}])",
+        R"(,"initContainers":[{"name":"b","image":"i/init:1"}])",
+        R"(,"initContainers":[{"name":"a","image":"i/app:1"}])", R"(,"initContainers":[{"image":"i/nameless"}])",
+        R"(,"volumes":[{"name":"c","image":{"reference":"i/app:1"}}])"}) {
+    EXPECT_THAT(Unchanged(Parse(PodUpdate(before, PodJson("i/app:2", containers)))), IsEmpty()) << containers;
   }
-  EXPECT_THAT(Parse(PodUpdate(before, before)).unchanged_images, ElementsAre("i"));
+}
+
+TEST(Review, TheLabelsBeforeComeAlong) {
+  std::string before = PodJson("i", "", R"({"labels":{"a":"1"}})");
+  ReviewRequest request = Parse(PodUpdate(before, PodJson("i", "", R"({"labels":{"a":"2"}})")));
+  EXPECT_THAT(Unchanged(request), ElementsAre("i"));
+  EXPECT_EQ(request.old_labels->at("a"), "1");
+  EXPECT_EQ(request.labels->at("a"), "2");
 }
 
 TEST(Review, TheLabelsOfTheTemplateCountNotThoseOfTheWorkload) {
   std::string before = R"({"metadata":{"labels":{"x":"1"}},"spec":{"template":)" + PodJson("i") + "}}";
   std::string after = R"({"metadata":{"labels":{"x":"2"}},"spec":{"template":)" + PodJson("i") + "}}";
-  EXPECT_THAT(Parse(DeploymentUpdate(before, after)).unchanged_images, ElementsAre("i"));
+  EXPECT_THAT(Unchanged(Parse(DeploymentUpdate(before, after))), ElementsAre("i"));
 }
 
 TEST(Review, AnOldObjectThatCannotBeReadExcusesNothing) {
   for (const char* old_object : {"null", "{}", "[]", R"({"spec":{"containers":[{"image":""}]}})"}) {
     ReviewRequest request = Parse(PodUpdate(old_object, PodJson("i")));
-    EXPECT_THAT(request.unchanged_images, IsEmpty()) << old_object;
+    EXPECT_THAT(Unchanged(request), IsEmpty()) << old_object;
     EXPECT_THAT(request.images, SizeIs(1)) << old_object;
   }
 }
@@ -430,7 +455,7 @@ TEST(Review, AnOldObjectThatCannotBeReadExcusesNothing) {
 TEST(Review, OnCreateNoOldObjectExcusesAnything) {
   ReviewText review = PodUpdate(PodJson("i"), PodJson("i"));
   review.operation = "CREATE";
-  EXPECT_THAT(Parse(review).unchanged_images, IsEmpty());
+  EXPECT_THAT(Unchanged(Parse(review)), IsEmpty());
 }
 
 TEST(Review, AnUpdatePutsAPodNowhere) {

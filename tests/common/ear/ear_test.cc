@@ -30,8 +30,11 @@ AttestationResult Sample() {
   result.ak_name = "000b" + std::string(64, 'a');
   result.ek = "sha256:" + std::string(64, 'b');
   result.appraisals = {
-      {"workers@3fa9", Tier::kAffirming, {}},
-      {"trial@77", Tier::kContraindicated, {{Reason::kPcrMismatch, "pcr 7 (sha256)", "found aa, expected bb"}}}};
+      {"workers@3fa9", Tier::kAffirming, {}, kNow + std::chrono::minutes{10}},
+      {"trial@77",
+       Tier::kContraindicated,
+       {{Reason::kPcrMismatch, "pcr 7 (sha256)", "found aa, expected bb"}},
+       kNow + std::chrono::minutes{1}}};
   result.nonce = EncodeBase64Url(Bytes(48, 0xA5));
   result.issued = kNow;
   result.expires = kNow + std::chrono::minutes{10};
@@ -62,6 +65,7 @@ TEST(Ear, WhatIsWrittenIsReadAgain) {
     EXPECT_EQ(read.appraisals[i].policy, sample.appraisals[i].policy);
     EXPECT_EQ(read.appraisals[i].tier, sample.appraisals[i].tier);
     EXPECT_EQ(read.appraisals[i].findings, sample.appraisals[i].findings);
+    EXPECT_EQ(read.appraisals[i].expires, sample.appraisals[i].expires);
   }
   EXPECT_EQ(read.tier(), Tier::kContraindicated);
 }
@@ -105,10 +109,11 @@ TEST(Ear, ClaimsAreThoseOfTheStandard) {
       ",developer:gatehouse.dev},"
       "eat_nonce:paWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWl,"
       "submods:{tpm:workers@3fa9:{ear.status:affirming,ear.trustworthiness-vector:{instance-identity:2,configuration:2,"
-      "executables:3,hardware:2},ear.appraisal-policy-id:workers@3fa9,gatehouse.findings:[]},"
+      "executables:3,hardware:2},ear.appraisal-policy-id:workers@3fa9,gatehouse.findings:[],"
+      "gatehouse.expires:1798762200},"
       "tpm:trial@77:{ear.status:contraindicated,ear.trustworthiness-vector:{instance-identity:2,configuration:0,"
       "executables:96,hardware:2},ear.appraisal-policy-id:trial@77,"
-      "gatehouse.findings:[{reason:pcr-mismatch,where:pcr 7 (sha256),detail:found aa, expected bb}]}},"
+      "gatehouse.findings:[{reason:pcr-mismatch,where:pcr 7 (sha256),detail:found aa, expected bb}],gatehouse.expires:1798761660}},"
       "gatehouse.node:{name:worker-1,uid:0c0ffee0-0000-4000-8000-000000000001,ak-name:000b" +
       std::string(64, 'a') + ",ek:sha256:" + std::string(64, 'b') + "}}";
   std::string seen(AsText(payload));
@@ -228,6 +233,8 @@ INSTANTIATE_TEST_SUITE_P(
         ResultDefect{"AffirmingWithFindings",
                      [](AttestationResult& r) { r.appraisals[0].findings = r.appraisals[1].findings; }},
         ResultDefect{"ContraindicatedWithoutFindings", [](AttestationResult& r) { r.appraisals[1].findings.clear(); }},
+        ResultDefect{"AppraisalOutlivesResult",
+                     [](AttestationResult& r) { r.appraisals[0].expires = r.expires + std::chrono::milliseconds{1}; }},
         ResultDefect{"AppraisedWithoutVerdict", [](AttestationResult& r) { r.appraisals[0].tier = Tier::kNone; }}),
     [](const auto& test) { return std::string(test.param.name); });
 
@@ -296,6 +303,10 @@ INSTANTIATE_TEST_SUITE_P(
                      R"j([{"reason":"pcr-mismatch","where":"pcr 7 (sha256)","detail":"found aa, expected bb"}])j",
                      "[]"},
         ClaimsDefect{"FindingsMissing", R"(,"gatehouse.findings":[])", ""},
+        ClaimsDefect{"AppraisalExpiryMissing", R"(,"gatehouse.expires":1798761660)", ""},
+        ClaimsDefect{"AppraisalExpiryAfterTheResult", R"("gatehouse.expires":1798761660)",
+                     R"("gatehouse.expires":1798762201)"},
+        ClaimsDefect{"AppraisalExpiryOfText", R"("gatehouse.expires":1798761660)", R"("gatehouse.expires":"never")"},
         ClaimsDefect{"FindingOfUnknownReason", "pcr-mismatch", "pcr-mismatched"},
         ClaimsDefect{"ProfileMissing", R"("eat_profile":"tag:github.com,2023:veraison/ear",)", ""},
         ClaimsDefect{"ProfileOfAnotherVerifier", "2023:veraison/ear", "2024:confidential-containers/Trustee"},
@@ -337,7 +348,7 @@ TEST(Adversarial_K1, SubmodulesThatSayNothing) {
 TEST(Adversarial_K1, NoVerdictBesideAVerdict) {
   const std::string affirming =
       R"("tpm:p":{"ear.status":"affirming","ear.trustworthiness-vector":{"instance-identity":2,"configuration":2,"executables":3,)"
-      R"("hardware":2},"ear.appraisal-policy-id":"p","gatehouse.findings":[]})";
+      R"("hardware":2},"ear.appraisal-policy-id":"p","gatehouse.findings":[],"gatehouse.expires":1798761660})";
   ASSERT_TRUE(VerifySubmodules("{" + affirming + "}").ok());
   ExpectReason(VerifySubmodules("{" + affirming + R"(,"tpm":{"ear.status":"none"}})"), Reason::kTokenMalformed);
 }

@@ -74,6 +74,20 @@ TEST_F(CacheTest, IsBoundedAndForgetsTheLeastRecentlyUsed) {
   EXPECT_EQ(runs, 4);
 }
 
+TEST_F(CacheTest, FailuresDoNotPushOutSuccesses) {
+  (void)Get("a", Good());
+  for (int i = 0; i < 100; ++i) (void)Get("bad" + std::to_string(i), Bad(Reason::kImageUnsigned));
+  EXPECT_EQ(cache.size(), 2U);
+  runs = 0;
+  (void)Get("a", Good());
+  EXPECT_EQ(runs, 0);
+}
+
+TEST_F(CacheTest, WhatCouldNotBeEvaluatedIsNotKept) {
+  (void)Get("a", Bad(Reason::kRegistryUnavailable));
+  EXPECT_EQ(cache.size(), 0U);
+}
+
 TEST_F(CacheTest, AVerificationThatThrowsReleasesTheNext) {
   auto late = [] { return Bad(Reason::kDeadlineExceeded); };
   Deadline deadline(clock, Duration(1000));

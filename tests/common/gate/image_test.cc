@@ -83,9 +83,32 @@ TEST_F(ImageGate, OneFindingNamesAllContainersOfTheImage) {
 TEST_F(ImageGate, ImagesThatAnUpdateDoesNotChangeAreNotJudged) {
   auto request = Pod({"registry.example/app:1"});
   request.operation = "UPDATE";
-  request.unchanged_images = {"registry.example/app:1"};
+  request.images[0].unchanged = true;
+  request.old_labels = request.labels;
   EXPECT_TRUE(Decide(request).allowed());
   EXPECT_EQ(registry.requests(), 0U);
+}
+
+TEST_F(ImageGate, TheSameImageInAnotherContainerIsJudged) {
+  auto request = Pod({"registry.example/app:1", "registry.example/app:1"});
+  request.operation = "UPDATE";
+  request.images[0].unchanged = true;
+  request.old_labels = request.labels;
+  EXPECT_EQ(OnlyReason(Decide(request)), Reason::kImageUnsigned);
+}
+
+TEST_F(ImageGate, ChangedLabelsBringUnchangedImagesUnderThePoliciesThatTheyNewlyMeet) {
+  Load(ImagePolicyYaml("web", "registry.example/**", KeyAuthority("release", key.Public()),
+                       "  podSelector: {matchLabels: {tier: web}}\n"));
+  auto request = Pod({"registry.example/app:1"});
+  request.operation = "UPDATE";
+  request.images[0].unchanged = true;
+  request.old_labels = policy::Labels{{"tier", "web"}};
+  request.labels = policy::Labels{{"tier", "web"}, {"role", "primary"}};
+  EXPECT_TRUE(Decide(request).allowed());  // a leader is marked, also while its registry is down
+  EXPECT_EQ(registry.requests(), 0U);
+  request.old_labels = policy::Labels{{"tier", "db"}};
+  EXPECT_EQ(OnlyReason(Decide(request)), Reason::kImageUnsigned);
 }
 
 TEST_F(ImageGate, RequestsOfOtherKindsAreAllowed) {
@@ -232,7 +255,57 @@ TEST_F(ImageGate, Adversarial_R8_AFailingRegistryNeverMeansNoSignatures) {
   }
 }
 
-TEST_F(ImageGate, OnlyUnavailableIsRelaxedByOnUnavailable) {
+TEST_F(ImageGate, StaticRulesHoldWhereTheRegistryIsDown) {
+  std::string key_policy =
+      ImagePolicyYaml("trial", "registry.example/**", KeyAuthority("release", key.Public()), "  mode: audit\n");
+  registry.FailWith(-1);
+  Load(ImagePolicyYaml("ban", "registry.example/**", "    - name: no\n      static: {action: fail, message: banned}\n",
+                       "  onUnavailable: allow\n") +
+       key_policy);
+  EXPECT_FALSE(Decide(Pod({"registry.example/app:1"})).allowed());
+  Load(ImagePolicyYaml("open", "registry.example/**", "    - name: yes\n      static: {action: pass}\n") + key_policy);
+  EXPECT_TRUE(Decide(Pod({"registry.example/app:1"})).allowed());
+}
+
+TEST_F(ImageGate, OthersUsingUpTheTimeIsNoOutage) {
+  Load(ImagePolicyYaml("signed", "registry.example/**", KeyAuthority("release", key.Public()),
+                       "  onUnavailable: allow\n") +
+       ImagePolicyYaml("slow", "slow.example/**", KeyAuthority("release", key.Public()), "  mode: warn\n"));
+  registry.OnRequest([&](const net::HttpRequest& request) {
+    if (request.url.host == "slow.example") clock.Advance(Duration(5000));
+  });
+  std::vector<std::string> images(8, "");
+  for (std::size_t i = 0; i < images.size(); ++i) images[i] = "slow.example/app" + std::to_string(i);
+  images.push_back("registry.example/app:1");  // unsigned
+  Decision decision = Decide(Pod(images), Duration(3000));
+  EXPECT_FALSE(decision.allowed());
+}
+
+TEST_F(ImageGate, ARegistryThatIsTooSlowForItsShareIsAnOutage) {
+  Load(ImagePolicyYaml("signed", "registry.example/**", KeyAuthority("release", key.Public()),
+                       "  onUnavailable: allow\n"));
+  registry.OnRequest([&](const net::HttpRequest&) { clock.Advance(Duration(3500)); });
+  Decision decision = Decide(Pod({"registry.example/app:1"}), Duration(5000));
+  EXPECT_EQ(OnlyReason(decision), Reason::kRegistryUnavailable);
+  EXPECT_EQ(decision.outcome(), "warned");
+}
+
+TEST_F(ImageGate, WhatCouldNotBeEvaluatedIsNotRemembered) {
+  fakes::Sign(registry, "app", image, key);
+  registry.FailWith(-1);
+  EXPECT_FALSE(Decide(Pod({"registry.example/app@" + image.text()})).allowed());
+  registry.FailWith(0);
+  EXPECT_TRUE(Decide(Pod({"registry.example/app@" + image.text()})).allowed());
+}
+
+TEST_F(ImageGate, APayloadThatManySignaturesShareIsFetchedOnce) {
+  fakes::SignedPayload bad = fakes::SignPayload(other_key, image);
+  fakes::PutSignatures(registry, "app", image, std::vector<fakes::SignedPayload>(50, bad));
+  EXPECT_EQ(OnlyReason(Decide(Pod({"registry.example/app@" + image.text()}))), Reason::kSignatureInvalid);
+  EXPECT_EQ(registry.requests(), 2U);
+}
+
+TEST_F(ImageGate, OnlyAnOutageIsRelaxedByOnUnavailable) {
   Load(ImagePolicyYaml("signed", "registry.example/**", KeyAuthority("release", key.Public()),
                        "  onUnavailable: allow\n"));
   registry.FailWith(-1);

@@ -154,7 +154,7 @@ TEST(Messages, ActivationRefusals) {
                     {"no credential", Replaced(response, "\"idObject\":\"AQ==\",", "")},
                     {"empty seed", Replaced(response, "AgM=", "")},
                     {"empty ticket", Replaced(response, "ticket\":\"ticket", "ticket\":\"")},
-                    {"ticket too long", Encode(EnrollResponse{{1}, {2}, std::string(limits::kTokenBytes + 1, 'x')})},
+                    {"ticket too long", Encode(EnrollResponse{{1}, {2}, std::string(limits::kTicketBytes + 1, 'x')})},
                 });
   std::string request = Encode(ActivateRequest{"node1", "ticket", Bytes(32, 9)});
   ExpectRefused([](std::string_view json) { return DecodeActivateRequest(json); },

@@ -205,8 +205,14 @@ TEST(Adversarial_G19, NonceForNodeAIsRefusedForNodeB) {
 TEST(Adversarial_G19, TicketForNodeAIsRefusedForNodeB) {
   FakeClock clock;
   Challenger challenger(Bytes(32, 1), clock, crypto::SystemRandom());
-  auto ticket = challenger.IssueTicket(Node("node-a"), crypto::Sha256Digest(AsBytes("ek")), Bytes{1});
+  auto ticket = *challenger.IssueTicket(Node("node-a"), crypto::Sha256Digest(AsBytes("ek")), Bytes{1});
   EXPECT_EQ(challenger.RedeemTicket(Node("node-b"), ticket.text, ticket.secret).error().reason, Reason::kNonceMismatch);
+}
+
+TEST_F(NonceTest, SaysWhenItWasIssued) {
+  Challenger challenger(Bytes(32, 1), clock_, crypto::SystemRandom());
+  EXPECT_EQ(Challenger::IssuedAt(challenger.IssueNonce(node_, ak_)), clock_.Wall());
+  EXPECT_EQ(Challenger::IssuedAt(Bytes(7)), std::nullopt);
 }
 
 // --- tickets
@@ -217,19 +223,32 @@ TEST_F(TicketTest, GivesBackWhatItBinds) {
   Challenger challenger(Bytes(32, 1), clock_, crypto::SystemRandom());
   Challenger replica(Bytes(32, 1), clock_, crypto::SystemRandom());
   Digest ek = crypto::Sha256Digest(AsBytes("ek"));
-  auto ticket = challenger.IssueTicket(node_, ek, Bytes{1, 2, 3});
+  auto ticket = *challenger.IssueTicket(node_, ek, Bytes{1, 2, 3});
   EXPECT_EQ(ticket.secret.size(), 32U);
   auto redeemed = replica.RedeemTicket(node_, ticket.text, ticket.secret);
   ASSERT_TRUE(redeemed.ok()) << redeemed.error().ToString();
   EXPECT_EQ(redeemed->ek, ek);
-  EXPECT_EQ(redeemed->ak_public, (Bytes{1, 2, 3}));
+  EXPECT_EQ(redeemed->context, (Bytes{1, 2, 3}));
+}
+
+TEST_F(TicketTest, ContextMayBeLargeButNotLargerThanAMessageCarries) {
+  Challenger challenger(Bytes(32, 1), clock_, crypto::SystemRandom());
+  Digest ek = crypto::Sha256Digest(AsBytes("ek"));
+  Bytes context(limits::kTicketContextBytes, 5);
+  auto ticket = *challenger.IssueTicket(node_, ek, context);
+  EXPECT_LE(ticket.text.size(), limits::kTicketBytes);
+  auto redeemed = challenger.RedeemTicket(node_, ticket.text, ticket.secret);
+  ASSERT_TRUE(redeemed.ok()) << redeemed.error().ToString();
+  EXPECT_EQ(redeemed->context, context);
+  context.push_back(5);
+  EXPECT_EQ(challenger.IssueTicket(node_, ek, context).error().reason, Reason::kLimitExceeded);
 }
 
 TEST_F(TicketTest, WrongSecretIsUnanswered) {
   Challenger challenger(Bytes(32, 1), clock_, crypto::SystemRandom());
   Digest ek = crypto::Sha256Digest(AsBytes("ek"));
-  auto ticket = challenger.IssueTicket(node_, ek, Bytes{1, 2, 3});
-  auto other = challenger.IssueTicket(node_, ek, Bytes{1, 2, 3});
+  auto ticket = *challenger.IssueTicket(node_, ek, Bytes{1, 2, 3});
+  auto other = *challenger.IssueTicket(node_, ek, Bytes{1, 2, 3});
   ASSERT_NE(ticket.secret, other.secret);
   Bytes prefix(ticket.secret.begin(), ticket.secret.end() - 1);
   for (const Bytes& secret : {other.secret, prefix, Bytes(), Bytes(32, 0)}) {
@@ -239,14 +258,14 @@ TEST_F(TicketTest, WrongSecretIsUnanswered) {
 
 TEST_F(TicketTest, DoesNotHoldItsSecret) {
   Challenger challenger(Bytes(32, 1), clock_, crypto::SystemRandom());
-  auto ticket = challenger.IssueTicket(node_, crypto::Sha256Digest(AsBytes("ek")), Bytes{1});
+  auto ticket = *challenger.IssueTicket(node_, crypto::Sha256Digest(AsBytes("ek")), Bytes{1});
   Bytes text = *DecodeBase64Url(ticket.text);
   EXPECT_EQ(std::search(text.begin(), text.end(), ticket.secret.begin(), ticket.secret.end()), text.end());
 }
 
 TEST_F(TicketTest, Expires) {
   Challenger challenger(Bytes(32, 1), clock_, crypto::SystemRandom());
-  auto ticket = challenger.IssueTicket(node_, crypto::Sha256Digest(AsBytes("ek")), Bytes{1});
+  auto ticket = *challenger.IssueTicket(node_, crypto::Sha256Digest(AsBytes("ek")), Bytes{1});
   clock_.Advance(limits::kNonceLifetime);
   EXPECT_TRUE(challenger.RedeemTicket(node_, ticket.text, ticket.secret).ok());
   clock_.Advance(Duration(1));
@@ -255,7 +274,7 @@ TEST_F(TicketTest, Expires) {
 
 TEST_F(TicketTest, EveryPrefixAndEveryChangedByteIsRefused) {
   Challenger challenger(Bytes(32, 1), clock_, crypto::SystemRandom());
-  auto ticket = challenger.IssueTicket(node_, crypto::Sha256Digest(AsBytes("ek")), Bytes{1, 2});
+  auto ticket = *challenger.IssueTicket(node_, crypto::Sha256Digest(AsBytes("ek")), Bytes{1, 2});
   for (std::size_t size = 0; size < ticket.text.size(); ++size) {
     auto result = challenger.RedeemTicket(node_, ticket.text.substr(0, size), ticket.secret);
     ASSERT_FALSE(result.ok()) << size;
@@ -275,7 +294,7 @@ TEST_F(TicketTest, ANonceIsNoTicket) {
   Challenger challenger(Bytes(32, 1), clock_, crypto::SystemRandom());
   Bytes nonce = challenger.IssueNonce(node_, ak_);
   EXPECT_EQ(challenger.RedeemTicket(node_, EncodeBase64Url(nonce), Bytes(32)).error().reason, Reason::kNonceMismatch);
-  auto ticket = challenger.IssueTicket(node_, crypto::Sha256Digest(AsBytes("ek")), ak_);
+  auto ticket = *challenger.IssueTicket(node_, crypto::Sha256Digest(AsBytes("ek")), ak_);
   EXPECT_EQ(challenger.RedeemNonce(node_, ak_, *DecodeBase64Url(ticket.text)).error().reason, Reason::kNonceMismatch);
 }
 
@@ -285,8 +304,8 @@ TEST(Adversarial_Q5, SecretOfOneKeyDoesNotActivateAnother) {
   Challenger challenger(Bytes(32, 1), clock, crypto::SystemRandom());
   NodeName node = Node("node-a");
   Digest ek = crypto::Sha256Digest(AsBytes("ek"));
-  auto a = challenger.IssueTicket(node, ek, Bytes{1});
-  auto b = challenger.IssueTicket(node, ek, Bytes{2});
+  auto a = *challenger.IssueTicket(node, ek, Bytes{1});
+  auto b = *challenger.IssueTicket(node, ek, Bytes{2});
   EXPECT_EQ(challenger.RedeemTicket(node, b.text, a.secret).error().reason, Reason::kCredentialUnanswered);
 }
 
