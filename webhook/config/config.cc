@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/base/limits.h"
 #include "common/codec/time.h"
 #include "common/codec/yaml.h"
 #include "common/net/http.h"
@@ -12,6 +13,12 @@ namespace {
 
 using codec::ObjectReader;
 using Presence = codec::ObjectReader::Presence;
+
+constexpr std::int64_t kMostConcurrent = 1024;  // a request under way holds a thread
+// A node's nonces are remembered for twice their lifetime, limits::kNoncesPerNode of them: whoever attests more often
+// is refused.
+constexpr std::chrono::seconds kLeastInterval{5};
+static_assert(2 * limits::kNonceLifetime / limits::kNoncesPerNode < kLeastInterval);
 
 Duration ReadDuration(ObjectReader& reader, std::string_view key, Duration fallback, Duration min, Duration max) {
   auto text = reader.OptionalString(key);
@@ -76,7 +83,7 @@ AdmissionConfig ReadAdmission(ObjectReader& reader) {
   config.gate.unmatched_images = ReadUnmatched(reader, "unmatchedImages");
   config.gate.unmatched_nodes = ReadUnmatched(reader, "unmatchedNodes");
   config.handler.max_concurrent =
-      static_cast<std::size_t>(reader.OptionalInt("maxConcurrent", 1, 10'000).value_or(256));
+      static_cast<std::size_t>(reader.OptionalInt("maxConcurrent", 1, kMostConcurrent).value_or(256));
   config.handler.budget_margin =
       ReadDuration(reader, "budgetMargin", config.handler.budget_margin, Duration(0), seconds(10));
   config.handler.default_timeout =
@@ -95,7 +102,7 @@ AttestationConfig ReadAttestation(ObjectReader& reader) {
   config.nonce_key_file = reader.String("nonceKey");
   config.signing_key_file = reader.String("signingKey");
   config.state_folder = reader.OptionalString("stateDir").value_or("");
-  config.interval = ReadDuration(reader, "interval", config.interval, std::chrono::seconds(1), std::chrono::hours(24));
+  config.interval = ReadDuration(reader, "interval", config.interval, kLeastInterval, std::chrono::hours(24));
   return config;
 }
 
@@ -175,6 +182,8 @@ Result<WebhookConfig> ParseConfig(std::string_view text, std::string_view source
   reader.Object("registry", Presence::kOptional, [&](ObjectReader& member) { config.registry = ReadRegistry(member); });
   reader.Object("cache", Presence::kOptional, [&](ObjectReader& member) { config.cache = ReadCache(member); });
   reader.Object("log", Presence::kOptional, [&](ObjectReader& member) { config.level = ReadLevel(member); });
+  config.shutdown_delay =
+      ReadDuration(reader, "shutdownDelay", config.shutdown_delay, Duration(0), std::chrono::minutes(5));
   config.drain = ReadDuration(reader, "drain", config.drain, Duration(0), std::chrono::minutes(10));
   RETURN_IF_ERROR(reader.Finish());
   return config;

@@ -61,6 +61,8 @@ struct WebhookConfig {
   RegistryConfig registry;
   gate::VerificationCache::Options cache;
   telemetry::Level level = telemetry::Level::kInfo;
+  // After SIGTERM: not ready, but still serving, until those who send us requests know. Then `drain`.
+  Duration shutdown_delay{5'000};
   Duration drain{10'000};
 };
 

@@ -165,6 +165,7 @@ bool HttpConnection::TakeHead() {
     Refuse(refusal, allow);
     return true;
   }
+  if (TurnedAway()) return true;
   if (head_->chunked) chunked_.emplace(route_->options.max_body_bytes);
   if (TakeBody()) return true;
   if (head_->expect_continue) {
@@ -197,6 +198,21 @@ Refusal HttpConnection::Admit(std::string& allow) {
   if (head_->method == "POST" && !head_->content_length && !head_->chunked) return {411, "Content-Length is missing"};
   if (head_->content_length.value_or(0) > route.max_body_bytes) return {413, "the body is too large"};
   return {};
+}
+
+bool HttpConnection::TurnedAway() {
+  if (!route_->options.admit) return false;
+  call_.path = head_->path;
+  call_.authorization = head_->authorization;
+  call_.received = since_;
+  std::optional<HttpReply> reply = route_->options.admit(call_);
+  if (!reply) return false;
+  const HttpLibrary::Exchange exchange{
+      head_->request_line, [&](const std::optional<std::string>&) { return std::move(*reply); }, [] { return true; }};
+  listener_.library.Respond(exchange, out_);
+  EndRequest();
+  SendLast();
+  return true;
 }
 
 bool HttpConnection::TakeBody() {
@@ -259,6 +275,10 @@ void HttpConnection::Respond(std::string_view body) {
 
 void HttpConnection::Refuse(const Refusal& refusal, std::string_view allow) {
   listener_.library.Refuse(refusal.status, refusal.why, allow, out_);
+  SendLast();
+}
+
+void HttpConnection::SendLast() {
   closing_ = true;
   in_ = {};  // nothing more is read; what was received does not wait for the peer to leave
   chunked_.reset();

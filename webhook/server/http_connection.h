@@ -63,9 +63,13 @@ class HttpConnection final : public Session {
   [[nodiscard]] bool TakeBody();
   // Status 0 when the request may go on; finds `route_`.
   [[nodiscard]] Refusal Admit(std::string& allow);
+  // Whether the route's own admit() answered in place of the handler.
+  [[nodiscard]] bool TurnedAway();
   [[nodiscard]] bool WithinBudget();
   void Respond(std::string_view body);
   void Refuse(const Refusal& refusal, std::string_view allow = {});
+  // Sends what is in out_, after which the connection ends.
+  void SendLast();
   void StartSending(Phase after);
   void StartLeaving();
   void EndRequest();

@@ -75,6 +75,10 @@ struct RouteOptions {
   std::size_t max_body_bytes = 0;  // 413 beyond, by Content-Length at once, chunked as it arrives
   // 415 for another, and for any Content-Encoding other than identity; parameters (charset) allowed. Empty: any.
   std::string content_type;
+  // Asked once when the head of a request is there and before any of its body is waited for; the call has no body and
+  // no query. A reply is sent in place of the handler's, and the connection ends: whoever may not call the route must
+  // not cost the memory of a large body. Concurrent, as handlers are; what it throws ends the connection.
+  std::function<std::optional<HttpReply>(const HttpCall& head)> admit = nullptr;
 };
 
 // Start() binds and serves on threads of its own. Handlers run concurrently; an exception in one is caught, logged,

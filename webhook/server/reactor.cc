@@ -121,6 +121,9 @@ void Reactor::EnsureWaiter() {
     threads_.emplace_back([this] { Work(); });
     ++thread_count_;
   } catch (const std::system_error& failure) {
+    const MonoTime now = clock_.Mono();
+    if (now - last_thread_log_ < kFullLogEvery) return;  // asked for again at every tick
+    last_thread_log_ = now;
     log_.Warn("no further thread could be started", {{"listener", options_.name}, {"detail", failure.what()}});
   }
 }
@@ -198,8 +201,8 @@ void Reactor::AcceptSome() {
   if (listener_ >= 0) WatchListener(EPOLL_CTL_MOD);
 }
 
-void Reactor::AcceptAll() {
-  for (int i = 0; i < kAcceptTurns; ++i) {
+void Reactor::AcceptAll(MonoTime until) {
+  for (int i = 0; i < kAcceptTurns && (i == 0 || clock_.Mono() < until); ++i) {
     {
       const std::lock_guard lock(accepting_);
       pollfd backlog{listener_, POLLIN, 0};
@@ -324,6 +327,9 @@ void Reactor::Keep() {
     }
     // The wall of this thread.
     try {
+      // Nobody may be waiting although there is room for a thread: the one that was seen waiting had in truth just run
+      // out of patience and left, or no thread could be started when one was needed.
+      EnsureWaiter();
       if (options_.on_tick) options_.on_tick();
     } catch (const std::exception& failure) {
       log_.Error("a regular task failed unexpectedly", {{"listener", options_.name}, {"detail", failure.what()}});
@@ -352,7 +358,7 @@ void Reactor::CloseOverdue() {
 void Reactor::Drain(Duration grace, Duration within) {
   const MonoTime begin = clock_.Mono();
   if (epoll_ < 0) return;
-  AcceptAll();
+  AcceptAll(begin + within);
   {
     const std::lock_guard lock(accepting_);
     if (listener_ >= 0) close(listener_);

@@ -3,7 +3,7 @@
 // gives each connection a thread for its life, ends for good on ECONNABORTED, and cannot use descriptors above 1023.)
 //
 // Threads wait together in epoll_wait(2); one that gets something to do makes sure that another one waits, up to
-// max_threads.
+// max_threads; every tick makes sure of it again.
 #pragma once
 
 #include <atomic>
@@ -89,7 +89,7 @@ class Reactor {
   void LogFull(std::string_view message, std::string_view peer);
   [[nodiscard]] static bool WeAreLate(const Entry& entry);
   void AcceptSome();
-  void AcceptAll();
+  void AcceptAll(MonoTime until);
   void Open(int descriptor, std::string peer);
   void WatchListener(int operation);
   [[nodiscard]] bool Park(Id id, const Wait& wait);
@@ -124,6 +124,7 @@ class Reactor {
   std::list<std::thread> threads_;
   std::vector<std::thread::id> left_;
   std::size_t thread_count_ = 0;
+  MonoTime last_thread_log_{};
   std::thread keeper_;
   std::condition_variable keeper_wake_;
 };

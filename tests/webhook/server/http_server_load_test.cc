@@ -1,4 +1,5 @@
 // What many or slow clients can do to others: nothing. And what is left of a listener that is told to stop.
+#include <pthread.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -329,6 +330,51 @@ TEST_F(HttpServerLoad, WithoutDescriptorsConnectionsWaitUntilThereAreSome) {
   EXPECT_EQ(fresh.Receive()->status, 200);
   EXPECT_THAT(Log(), HasSubstr("left waiting"));
   go = true;
+  EXPECT_EQ(busy.Receive()->status, 200);
+}
+
+// No thread can be started while it lives: each would want more stack than there are addresses.
+class NoThreads {
+ public:
+  NoThreads() {
+    pthread_getattr_default_np(&before_);
+    pthread_attr_t huge;
+    pthread_getattr_default_np(&huge);
+    pthread_attr_setstacksize(&huge, std::size_t{1} << 50U);
+    pthread_setattr_default_np(&huge);
+    pthread_attr_destroy(&huge);
+  }
+  ~NoThreads() {
+    pthread_setattr_default_np(&before_);
+    pthread_attr_destroy(&before_);
+  }
+  NoThreads(const NoThreads&) = delete;
+  NoThreads& operator=(const NoThreads&) = delete;
+
+ private:
+  pthread_attr_t before_{};
+};
+
+TEST_F(HttpServerLoad, ThreadThatCouldNotBeStartedIsStartedLater) {
+  std::atomic<bool> inside = false;
+  std::atomic<bool> go = false;
+  Start(Plain(), [&](const HttpCall&) {
+    inside = true;
+    return HttpReply{Eventually([&] { return go.load(); }) ? 200 : 500, ""};
+  });
+  TestClient busy = Connect();
+  TestClient waiting = Connect();
+  std::optional<NoThreads> none(std::in_place);
+  ASSERT_TRUE(busy.Send(PostRequest("{}")));
+  ASSERT_TRUE(Eventually([&] { return inside.load(); }));
+  ASSERT_TRUE(Eventually([&] { return Log().find("no further thread") != std::string::npos; }));
+  ASSERT_TRUE(waiting.Send(GetRequest("/healthz")));  // nobody waits for it
+  none.reset();
+  const auto response = waiting.Receive();
+  EXPECT_TRUE(inside && !go) << "the other one is still at work";
+  go = true;
+  ASSERT_TRUE(response);
+  EXPECT_EQ(response->status, 200);
   EXPECT_EQ(busy.Receive()->status, 200);
 }
 

@@ -470,5 +470,87 @@ TEST_F(HttpServerTest, DestructionWaitsForTheHandler) {
   EXPECT_TRUE(finished);
 }
 
+// --- routes that look at the caller before the body
+
+class HttpServerAdmit : public HttpServerTest {
+ protected:
+  void StartAdmitting(std::function<std::optional<HttpReply>(const HttpCall&)> admit) {
+    server_ = HttpServer::Make(Plain(), clock_, log_).value();
+    server_->Route({"POST", "/large", 1'000'000, "application/json", std::move(admit)}, [this](const HttpCall& call) {
+      ++handled_;
+      return Echo(call);
+    });
+    ASSERT_TRUE(server_->Start().ok());
+  }
+  static std::string Head(std::string_view more) {
+    return "POST /large HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n" + std::string(more) + "\r\n";
+  }
+  std::atomic<int> handled_ = 0;
+};
+
+TEST_F(HttpServerAdmit, StrangerIsTurnedAwayBeforeTheBody) {
+  std::atomic<int> asked = 0;
+  StartAdmitting([&](const HttpCall& head) -> std::optional<HttpReply> {
+    ++asked;
+    EXPECT_EQ(head.path, "/large");
+    EXPECT_TRUE(head.body.empty());
+    EXPECT_FALSE(head.peer.empty());
+    if (head.authorization == "Bearer good") return std::nullopt;
+    return HttpReply{401, R"({"reason":"who"})"};
+  });
+  for (const char* more : {"Content-Length: 1000000\r\n", "Content-Length: 1000000\r\nExpect: 100-continue\r\n",
+                           "Transfer-Encoding: chunked\r\n", "Content-Length: 2\r\nAuthorization: Bearer bad\r\n"}) {
+    TestClient client = Connect();
+    const auto response = client.Exchange(Head(more));  // and nothing of the body
+    ASSERT_TRUE(response) << more;
+    EXPECT_EQ(response->status, 401) << more;
+    EXPECT_EQ(response->body, R"({"reason":"who"})");
+    EXPECT_EQ(response->Field("Connection"), "close") << more;
+    EXPECT_TRUE(client.AtEnd()) << more;
+  }
+  EXPECT_EQ(handled_, 0);
+  EXPECT_EQ(asked, 4);
+}
+
+TEST_F(HttpServerAdmit, TurnedAwayWithItsWholeBodySentAlready) {
+  StartAdmitting([](const HttpCall&) { return HttpReply{401, "{}"}; });
+  TestClient client = Connect();
+  const auto response = client.Exchange(Head("Content-Length: 2\r\n") + "{}" + GetRequest("/large"));
+  ASSERT_TRUE(response);
+  EXPECT_EQ(response->status, 401);
+  EXPECT_TRUE(client.AtEnd()) << "what came behind the refused request is not answered";
+  EXPECT_EQ(handled_, 0);
+}
+
+TEST_F(HttpServerAdmit, AdmittedIsAskedOnceAndServed) {
+  std::atomic<int> asked = 0;
+  StartAdmitting([&](const HttpCall& head) -> std::optional<HttpReply> {
+    ++asked;
+    EXPECT_TRUE(head.body.empty());
+    return std::nullopt;
+  });
+  TestClient client = Connect();
+  ASSERT_TRUE(client.Send(Head("Content-Length: 10\r\nExpect: 100-continue\r\n")));
+  EXPECT_EQ(client.Receive()->status, 100);
+  ASSERT_TRUE(client.Send("01234"));
+  const auto response = client.Exchange("56789");
+  ASSERT_TRUE(response);
+  EXPECT_EQ(response->body, "0123456789");
+  EXPECT_EQ(asked, 1);
+  // The same connection serves on, and each request is asked about.
+  EXPECT_EQ(client.Exchange(Head("Content-Length: 2\r\n") + "{}")->body, "{}");
+  EXPECT_EQ(asked, 2);
+  EXPECT_EQ(handled_, 2);
+}
+
+TEST_F(HttpServerAdmit, ThrowingEndsTheConnectionOnly) {
+  StartAdmitting([](const HttpCall& head) -> std::optional<HttpReply> {
+    if (head.authorization.empty()) throw std::runtime_error("admit");
+    return std::nullopt;
+  });
+  EXPECT_FALSE(Connect().Exchange(Head("Content-Length: 2\r\n") + "{}"));
+  EXPECT_EQ(Connect().Exchange(Head("Content-Length: 2\r\nAuthorization: Bearer x\r\n") + "{}")->status, 200);
+}
+
 }  // namespace
 }  // namespace gatehouse::webhook
