@@ -163,6 +163,16 @@ void Print(const std::string& subject, const gate::Decision& decision, bool json
   }
 }
 
+void PrintNotJudged(const std::string& subject, bool json_wanted) {
+  if (!json_wanted) {
+    std::cout << Printable(subject) << ": not judged\n";
+    return;
+  }
+  codec::JsonWriter json;
+  json.BeginObject().Member("subject", subject).Member("outcome", "not judged").EndObject();
+  std::cout << std::move(json).Finish() << "\n";
+}
+
 void PrintError(const Error& error, bool json_wanted) {
   if (!json_wanted) {
     std::cerr << "gatehouse: " << error.ToString() << "\n  " << Sentence(error.reason) << "\n";

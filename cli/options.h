@@ -58,6 +58,8 @@ class LocalGate {
 [[nodiscard]] ExitCode ExitCodeOf(const gate::Decision& decision);
 // Prints the decision: for people, or as one JSON object {"subject","outcome","proven":[…],"findings":[…]}.
 void Print(const std::string& subject, const gate::Decision& decision, bool json);
+// Of a request whose kind Gatehouse lets through without looking: {"subject","outcome":"not judged"}.
+void PrintNotJudged(const std::string& subject, bool json);
 void PrintError(const Error& error, bool json);
 
 [[nodiscard]] int VerifyImage(const Options& options);

@@ -70,6 +70,10 @@ int PolicyTest(const Options& options) {
   }
   int exit_code = kAdmitted;
   for (const admission::ReviewRequest& request : *requests) {
+    if (request.subject == admission::Subject::kOther) {
+      PrintNotJudged(SubjectOf(request), options.json);
+      continue;
+    }
     gate::Decision decision = (*gate)->Decide(request);
     Print(SubjectOf(request), decision, options.json);
     exit_code = Worse(exit_code, ExitCodeOf(decision));

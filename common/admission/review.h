@@ -17,7 +17,7 @@ namespace gatehouse::admission {
 // these names in a group of somebody else (a CRD, or PodMetrics of metrics.k8s.io, whose resource is "pods" too) runs
 // nothing by itself and is kOther; pods that its controller makes come here as pods. The same names in a group of
 // Kubernetes where they do not exist, and a resource and kind that do not belong together, are a contradiction.
-// Subresources that run nothing (status, scale, eviction) are kOther.
+// Subresources with an object of their own kind (scale, eviction) are kOther.
 enum class Subject : std::uint8_t {
   kPod,        // pods CREATE, UPDATE, and pods/resize
   kEphemeral,  // pods/ephemeralcontainers in both shapes

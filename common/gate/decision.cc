@@ -9,6 +9,7 @@
 namespace gatehouse::gate {
 namespace {
 
+constexpr std::size_t kAuditedEntries = 64;     // of each kind: a pod of 1,000 containers does not fill the log
 constexpr std::size_t kAnnotationBytes = 2048;  // an audit annotation is for a reader; the audit log has everything
 
 std::string Join(const std::vector<std::string>& parts, std::string_view separator) {
@@ -109,7 +110,8 @@ std::string AuditLine(const admission::ReviewRequest& request, const Decision& d
   json.Key("microseconds").Int(elapsed.count());
   if (!decision.approvals().empty()) {
     json.Key("proven").BeginArray();
-    for (const Approval& approval : decision.approvals()) {
+    for (std::size_t i = 0; i < std::min(kAuditedEntries, decision.approvals().size()); ++i) {
+      const Approval& approval = decision.approvals()[i];
       json.BeginObject()
           .Member("subject", approval.subject)
           .Member("policy", approval.policy)
@@ -120,8 +122,11 @@ std::string AuditLine(const admission::ReviewRequest& request, const Decision& d
   }
   if (!decision.findings().empty()) {
     json.Key("findings").BeginArray();
-    for (const Finding& finding : decision.findings()) WriteFinding(json, finding);
+    for (std::size_t i = 0; i < std::min(kAuditedEntries, decision.findings().size()); ++i) {
+      WriteFinding(json, decision.findings()[i]);
+    }
     json.EndArray();
+    json.Key("findingsInAll").Uint(decision.findings().size());
   }
   json.EndObject();
   return std::move(json).Finish();

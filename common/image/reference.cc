@@ -76,7 +76,8 @@ bool IsDomain(std::string_view text) {
   if (colon != std::string_view::npos) {
     host = text.substr(0, colon);
     port = text.substr(colon + 1);
-    if (port.empty() || !AllOf(port, IsDigit)) return false;
+    // Stricter than the grammar, which takes any digits: "0443" would be another name for 443 to a policy's glob.
+    if (port.empty() || port.size() > 5 || port.front() == '0' || !AllOf(port, IsDigit)) return false;
   }
   if (bracket == std::string_view::npos) return EachPiece(host, '.', IsDomainComponent);
   std::string_view address = host.substr(1, bracket - 1);

@@ -67,9 +67,10 @@ struct Answer {
 }  // namespace
 
 Addresses SystemResolver::Resolve(const std::string& host, const Deadline& deadline) const {
+  if (deadline.Passed()) return Error{Reason::kDeadlineExceeded, host, "no time was left to look its name up"};
   if (pending_->fetch_add(1) >= limits::kPendingLookups) {
     pending_->fetch_sub(1);
-    return Error{Reason::kNetworkUnavailable, host, "too many name look-ups are unanswered; check the DNS servers"};
+    return Error{Reason::kOverloaded, host, "too many name look-ups are unanswered; check the DNS servers"};
   }
   auto answer = std::make_shared<Answer>();
   auto work = [answer, host, pending = pending_] {

@@ -84,6 +84,17 @@ void CheckKeysDiffer(ObjectReader& spec, const std::vector<Authority>& authoriti
   }
 }
 
+// Beside others a static pass would make them decoration (any), or shift what a number means (atLeast).
+void CheckStaticPassIsAlone(ObjectReader& spec, const std::vector<Authority>& authorities) {
+  for (const Authority& authority : authorities) {
+    const auto* fixed = std::get_if<StaticAuthority>(&authority.rule);
+    if (fixed == nullptr || !fixed->pass || authorities.size() == 1) continue;
+    return spec.Fail("authorities", "'" + authority.name +
+                                        "' always passes, so the others would not count: leave it out, "
+                                        "or make it the only authority of a policy of its own");
+  }
+}
+
 std::size_t ReadRequire(ObjectReader& spec, std::size_t authorities) {
   auto value = spec.Raw("require");
   if (!spec.ok() || !value) return 1;
@@ -121,6 +132,7 @@ Result<ImagePolicy> ReadImagePolicy(const JsonDocument& document, const Head& he
     spec.Each("authorities", Presence::kRequired,
               [&](ObjectReader& authority) { ReadAuthority(authority, policy.authorities); });
     CheckKeysDiffer(spec, policy.authorities);
+    CheckStaticPassIsAlone(spec, policy.authorities);
     policy.required = ReadRequire(spec, policy.authorities.size());
     policy.mode = ReadMode(spec);
     auto on_unavailable = spec.OptionalEnum("onUnavailable", {"deny", "allow"});

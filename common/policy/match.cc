@@ -246,8 +246,22 @@ Result<ImageGlob> ImageGlob::Parse(std::string_view pattern) {
   return ImageGlob(std::move(glob));
 }
 
+namespace {
+
+// One registry has one name here, whatever spelling of it an image uses: the port that HTTPS has anyway, and the host
+// behind docker.io.
+std::string NameFor(const image::Reference& reference, std::string_view pattern) {
+  std::string_view domain = reference.domain();
+  bool written = pattern.substr(0, pattern.find('/')).ends_with(":443");
+  if (domain.ends_with(":443") && !written) domain.remove_suffix(4);
+  if (domain == "registry-1.docker.io") domain = "docker.io";
+  return std::string(domain).append("/").append(reference.path());
+}
+
+}  // namespace
+
 bool ImageGlob::Matches(const image::Reference& reference) const {
-  std::string name = reference.Name();
+  std::string name = NameFor(reference, glob_.pattern());
   if (glob_.Matches(name)) return true;
   if (reference.digest() && glob_.Matches(name + "@" + reference.digest()->text())) return true;
   if (!reference.tag()) return false;

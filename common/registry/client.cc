@@ -17,7 +17,7 @@ namespace {
 constexpr std::string_view kDockerHub = "docker.io";
 constexpr std::string_view kDockerHubApi = "registry-1.docker.io";
 constexpr Duration kShortestWait{100};  // a registry that says "come again in 0 seconds" is not asked in a tight loop
-constexpr std::size_t kShownBytes = 200;
+
 constexpr std::chrono::seconds kBasicLifetime{300};
 
 // Where an image's content is, and what may be shown there.
@@ -29,11 +29,9 @@ struct Target {
   std::string cache_key;  // registry, repository and credential
 };
 
-// Never the body as it came, nor all of it.
+// Nothing of the body: whoever wrote the image's name may read this, and chose what was asked where.
 std::string Answered(const net::HttpResponse& response) {
-  std::string text = "the registry answered " + std::to_string(response.status);
-  if (!response.body.empty()) text += ": " + Printable(response.body, kShownBytes);
-  return text;
+  return "the registry answered " + std::to_string(response.status);
 }
 
 std::string BasicAuthorization(const BasicCredential& credential) {

@@ -1,9 +1,12 @@
 #include "common/telemetry/log.h"
 
+#include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <climits>
 
 #include "common/base/encoding.h"
 #include "common/codec/json.h"
@@ -12,6 +15,7 @@
 namespace gatehouse::telemetry {
 namespace {
 
+constexpr int kPatienceMs = 100;
 constexpr std::size_t kFieldBytes = 4096;  // longer values are cut: a log line is for people
 constexpr std::array<std::string_view, 5> kNames = {"debug", "info", "warn", "error", "off"};
 
@@ -63,13 +67,19 @@ void Logger::Line(std::string_view json) {
 void Logger::Write(std::string line) {
   line.push_back('\n');
   std::lock_guard lock(mutex_);
-  std::string_view rest = line;
-  while (!rest.empty()) {
-    ssize_t written = ::write(fd_, rest.data(), rest.size());
+  if (stalled_) line.insert(line.begin(), '\n');  // ends whatever part of a lost line was written
+  int patience = stalled_ ? 0 : kPatienceMs;
+  stalled_ = true;
+  for (std::string_view rest = line; !rest.empty();) {
+    pollfd ready{.fd = fd_, .events = POLLOUT, .revents = 0};
+    if (::poll(&ready, 1, patience) <= 0 || (ready.revents & POLLOUT) == 0) return;
+    // A pipe that is ready takes this much without blocking (POSIX, PIPE_BUF).
+    ssize_t written = ::write(fd_, rest.data(), std::min<std::size_t>(rest.size(), PIPE_BUF));
     if (written < 0 && errno == EINTR) continue;
     if (written <= 0) return;  // nowhere left to say so
     rest.remove_prefix(static_cast<std::size_t>(written));
   }
+  stalled_ = false;
 }
 
 }  // namespace gatehouse::telemetry

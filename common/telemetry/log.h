@@ -21,8 +21,8 @@ enum class Level : std::uint8_t { kDebug, kInfo, kWarn, kError, kOff };
 using Field = std::pair<std::string_view, std::string_view>;
 using Fields = std::initializer_list<Field>;
 
-// Thread-safe: a line is one write(2), so that lines of several threads never mix; a full pipe or disk loses lines,
-// never blocks a decision for good nor ends the program.
+// Thread-safe: lines of several threads never mix. A reader that does not read (a full pipe) loses lines, after a
+// moment's patience for the first of them; it never blocks a decision for good.
 class Logger {
  public:
   Logger(int fd, Level level, const Clock& clock) : fd_(fd), level_(level), clock_(clock) {}
@@ -45,6 +45,7 @@ class Logger {
   Level level_;
   const Clock& clock_;
   std::mutex mutex_;
+  bool stalled_ = false;  // the last line was lost, wholly or in part
 };
 
 }  // namespace gatehouse::telemetry

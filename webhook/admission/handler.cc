@@ -71,16 +71,31 @@ void AdmissionHandler::Record(const admission::ReviewRequest& request, const gat
 }
 
 HttpReply AdmissionHandler::Handle(const HttpCall& call) {
-  InFlight in_flight(under_way_);
   admission::ReviewResult review = admission::ParseReview(call.body);
   if (!review.ok()) return Refuse(review.error().uid, review.error().error);
   const admission::ReviewRequest& request = review.request();
+  if (request.images.empty()) return Decide(call, request);  // answered from memory
+  InFlight in_flight(under_way_);
   if (in_flight.mine() > options_.max_concurrent) {
-    return Refuse(request.uid, {Reason::kOverloaded, "",
-                                "more than " + std::to_string(options_.max_concurrent) + " decisions are under way"});
+    gate::Decision refusal;
+    refusal.Add(gate::Finding{"the request",
+                              "",
+                              policy::Effect::kDeny,
+                              {Reason::kOverloaded, "",
+                               "more than " + std::to_string(options_.max_concurrent) + " decisions are under way"}});
+    refusal.Conclude();
+    return Answer(call, request, refusal);
   }
+  return Decide(call, request);
+}
+
+HttpReply AdmissionHandler::Decide(const HttpCall& call, const admission::ReviewRequest& request) {
   Deadline deadline(clock_, DecisionBudget(call.query_timeout, clock_.Mono() - call.received, options_));
-  gate::Decision decision = gate_.Decide(request, deadline);
+  return Answer(call, request, gate_.Decide(request, deadline));
+}
+
+HttpReply AdmissionHandler::Answer(const HttpCall& call, const admission::ReviewRequest& request,
+                                   const gate::Decision& decision) {
   Record(request, decision, call.received);
   return {.status = 200, .body = Encode(gate::ToResponse(request, decision))};
 }

@@ -13,7 +13,7 @@ namespace gatehouse::webhook {
 struct AdmissionOptions {
   Duration default_timeout{10'000};  // when the request names none
   Duration budget_margin{300};       // answered that much before the API server gives up: a late answer is no answer
-  std::size_t max_concurrent = 256;  // decisions under way; more are refused at once as overloaded
+  std::size_t max_concurrent = 256;  // decisions under way; over images; more are refused at once as overloaded
 };
 
 class AdmissionHandler {
@@ -25,6 +25,9 @@ class AdmissionHandler {
   [[nodiscard]] HttpReply Handle(const HttpCall& call);
 
  private:
+  [[nodiscard]] HttpReply Decide(const HttpCall& call, const admission::ReviewRequest& request);
+  [[nodiscard]] HttpReply Answer(const HttpCall& call, const admission::ReviewRequest& request,
+                                 const gate::Decision& decision);
   [[nodiscard]] HttpReply Refuse(const std::string& uid, const Error& error);
   void Record(const admission::ReviewRequest& request, const gate::Decision& decision, MonoTime received);
 

@@ -1,5 +1,7 @@
 #include "webhook/watch/policy_watcher.h"
 
+#include <utility>
+
 #include "common/crypto/hash.h"
 
 namespace gatehouse::webhook {
@@ -74,7 +76,7 @@ Status PolicyWatcher::Load() {
 bool PolicyWatcher::Poll() {
   std::string content_key;
   policy::LoadOutcome outcome = Read(content_key);
-  if (content_key == content_key_) return false;
+  if (content_key == content_key_ || content_key != std::exchange(seen_key_, content_key)) return false;
   content_key_ = content_key;
   if (!outcome.errors.empty()) {
     log_.Error("the policies on disk are wrong; those in force stay", {{"folder", folder_}});

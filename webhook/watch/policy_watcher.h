@@ -29,7 +29,8 @@ class PolicyWatcher {
   // Begins to watch; `on_change` is called from the watching thread after each swap.
   void Start(OnChange on_change);
   void Stop();
-  // One look at the folder, as the thread does it every `interval`. Returns whether another set came into force.
+  // One look at the folder, as the thread does it every `interval`. Returns whether another set came into force: that
+  // is at the second look that finds the same content, for files may be in the midst of being written.
   bool Poll();
 
   [[nodiscard]] std::shared_ptr<const policy::PolicySet> Current() const;
@@ -53,7 +54,8 @@ class PolicyWatcher {
   std::shared_ptr<const policy::PolicySet> set_;
   std::vector<std::string> problems_;
   std::string
-      content_key_;  // of the files last looked at, good or bad; touched by the watching thread only, after Load()
+      content_key_;       // of the files last looked at, good or bad; touched by the watching thread only, after Load()
+  std::string seen_key_;  // of the content seen once, not acted upon yet
   std::thread thread_;
 };
 

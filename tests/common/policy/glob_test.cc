@@ -192,6 +192,13 @@ TEST(ImageGlob, TriesNameTagAndDigest) {
       {"registry.example/app", "registry.example/app" + kDigest, true},
       {"registry.example/app", "registry.example/app:v1" + kDigest, true},
       {"registry.example/app", "registry.example/app2", false},
+      // Other spellings of the same registry.
+      {"registry.example/app", "registry.example:443/app", true},
+      {"registry.example:443/app", "registry.example:443/app", true},
+      {"registry.example:443/app", "registry.example/app", false},
+      {"registry.example/app", "registry.example:8443/app", false},
+      {"docker.io/library/nginx", "registry-1.docker.io/library/nginx", true},
+      {"docker.io/library/nginx", "docker.io:443/library/nginx", true},
       {"registry.example/app", "registry.example/app/x", false},
       {"registry.example/app:v1", "registry.example/app:v1", true},
       {"registry.example/app:v1", "registry.example/app:v2", false},

@@ -82,10 +82,22 @@ TEST(ImagePolicy, EveryValueOfEveryChoice) {
   EXPECT_EQ(Edit("require: any", "require: {atLeast: 2}").required, 2U);
   EXPECT_EQ(Key(Edit("hashAlgorithm: sha256", "hashAlgorithm: sha384")).verifier.hash, HashAlgorithm::kSha384);
   EXPECT_EQ(Key(Edit("hashAlgorithm: sha256", "hashAlgorithm: sha512")).verifier.hash, HashAlgorithm::kSha512);
-  ImagePolicy passing = Edit("static: {action: fail, message: not this one}", "static: {action: pass}");
-  EXPECT_TRUE(std::get<StaticAuthority>(passing.authorities[1].rule).pass);
   ImagePolicy silent = Edit("{action: fail, message: not this one}", "{action: fail}");
   EXPECT_EQ(std::get<StaticAuthority>(silent.authorities[1].rule).message, "");
+}
+
+TEST(ImagePolicy, AStaticPassIsTheOnlyAuthority) {
+  const std::string head =
+      "apiVersion: gatehouse.dev/v1alpha1\nkind: ImagePolicy\nmetadata: {name: a}\nspec:\n  images: [{glob: \"**\"}]\n "
+      " authorities:\n";
+  const std::string pass = "    - {name: open, static: {action: pass}}\n";
+  LoadOutcome alone = LoadPolicies({{"a.yaml", head + pass}});
+  ASSERT_NE(alone.set, nullptr);
+  EXPECT_TRUE(std::get<StaticAuthority>(alone.set->image_policies[0].authorities[0].rule).pass);
+  LoadOutcome beside = LoadPolicies({{"a.yaml", head + pass + "    - {name: no, static: {action: fail}}\n"}});
+  ASSERT_EQ(beside.errors.size(), 1U);
+  EXPECT_EQ(beside.errors[0].reason, Reason::kPolicyInvalid);
+  EXPECT_THAT(beside.errors[0].detail, HasSubstr("'open' always passes"));
 }
 
 TEST(ImagePolicy, OperatorsOfSelectors) {

@@ -79,6 +79,20 @@ TEST_F(LogTest, LinesOfSeveralThreadsDoNotMix) {
   EXPECT_EQ(lines, 200U);
 }
 
+TEST_F(LogTest, AReaderThatDoesNotReadLosesLinesAndBlocksNobody) {
+  Logger log(ends_[1], Level::kInfo, clock);
+  std::string wide(4'000, 'x');
+  for (int i = 0; i < 200; ++i) log.Info(wide);  // far more than a pipe holds
+  std::array<char, 65'536> buffer{};
+  ASSERT_GT(::read(ends_[0], buffer.data(), buffer.size()), 0);
+  log.Info("read again");
+  std::string text = Written();
+  std::string last = text.substr(text.rfind('\n', text.size() - 2) + 1);
+  auto document = codec::JsonDocument::Parse(last.substr(0, last.size() - 1), {.max_bytes = 10'000});
+  ASSERT_TRUE(document.ok()) << last;
+  EXPECT_EQ(document->root().Find("msg")->AsString(), "read again");
+}
+
 TEST_F(LogTest, ADescriptorThatTakesNothingIsNoFault) {
   ::close(ends_[1]);
   Logger log(-1, Level::kInfo, clock);

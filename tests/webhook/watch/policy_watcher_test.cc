@@ -27,6 +27,8 @@ class PolicyWatcherTest : public ::testing::Test {
     Write("a.yaml", Policy("a"));
   }
   void TearDown() override { fs::remove_all(folder); }
+  // Two looks: a change is believed when it is seen twice.
+  bool PollTwice() { return watcher.Poll() || watcher.Poll(); }
   void Write(const std::string& name, const std::string& text) { std::ofstream(folder / name) << text; }
 
   fs::path folder = fs::path(::testing::TempDir()) / ("policies-" + std::to_string(::getpid()) + "-" +
@@ -40,25 +42,37 @@ class PolicyWatcherTest : public ::testing::Test {
 TEST_F(PolicyWatcherTest, LoadsAndSwapsWhenTheContentChanges) {
   ASSERT_TRUE(watcher.Load().ok());
   auto before = watcher.Current();
-  EXPECT_FALSE(watcher.Poll());
+  EXPECT_FALSE(PollTwice());
   EXPECT_EQ(watcher.Current(), before);
   Write("b.yaml", Policy("b"));
-  EXPECT_TRUE(watcher.Poll());
+  EXPECT_TRUE(PollTwice());
   EXPECT_EQ(watcher.Current()->image_policies.size(), 2U);
   EXPECT_EQ(before->image_policies.size(), 1U);  // who holds the old set keeps it whole
+}
+
+TEST_F(PolicyWatcherTest, AFileInTheMidstOfBeingWrittenIsNotActedUpon) {
+  Write("a.yaml", Policy("a") + "  require: all\n");
+  ASSERT_TRUE(watcher.Load().ok());
+  auto before = watcher.Current();
+  Write("a.yaml", Policy("a"));  // cut before its last line
+  EXPECT_FALSE(watcher.Poll());
+  Write("a.yaml", Policy("a") + "  require: any\n");
+  EXPECT_FALSE(watcher.Poll());
+  EXPECT_EQ(watcher.Current(), before);
+  EXPECT_TRUE(watcher.Poll());
 }
 
 TEST_F(PolicyWatcherTest, ABadReloadKeepsTheOldSetAndSaysSo) {
   ASSERT_TRUE(watcher.Load().ok());
   auto before = watcher.Current();
   Write("b.yaml", "apiVersion: gatehouse.dev/v1alpha1\nkind: ImagePolicy\nmetadata: {name: b}\nspec: {imagse: []}\n");
-  EXPECT_FALSE(watcher.Poll());
+  EXPECT_FALSE(PollTwice());
   EXPECT_EQ(watcher.Current(), before);
   ASSERT_EQ(watcher.Problems().size(), 1U);
   EXPECT_NE(watcher.Problems()[0].find("imagse"), std::string::npos);
   EXPECT_NE(metrics.Expose().find("gatehouse_policy_last_reload_failed 1"), std::string::npos);
   Write("b.yaml", Policy("b"));
-  EXPECT_TRUE(watcher.Poll());
+  EXPECT_TRUE(PollTwice());
   EXPECT_TRUE(watcher.Problems().empty());
   EXPECT_NE(metrics.Expose().find("gatehouse_policy_last_reload_failed 0"), std::string::npos);
 }
@@ -66,7 +80,7 @@ TEST_F(PolicyWatcherTest, ABadReloadKeepsTheOldSetAndSaysSo) {
 TEST_F(PolicyWatcherTest, AFolderThatVanishesKeepsTheOldSet) {
   ASSERT_TRUE(watcher.Load().ok());
   fs::remove_all(folder);
-  EXPECT_FALSE(watcher.Poll());
+  EXPECT_FALSE(PollTwice());
   EXPECT_EQ(watcher.Current()->image_policies.size(), 1U);
   EXPECT_EQ(watcher.Problems().size(), 1U);
 }
