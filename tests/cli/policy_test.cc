@@ -191,7 +191,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Sample{"pod-create-by-user.json", true, false}, Sample{"pod-create-dry-run.json", true, false},
                     Sample{"pod-create-mirror-by-kubelet.json", true, true},
                     Sample{"pod-delete-by-user.json", false, false}, Sample{"pod-update-image.json", true, false},
-                    Sample{"pod-update-label.json", true, false}, Sample{"pods-binding-by-scheduler.json", false, true},
+                    Sample{"pod-update-label.json", false, false}, Sample{"pods-binding-by-scheduler.json", false, true},
                     Sample{"pods-ephemeralcontainers-update.json", true, false},
                     Sample{"pods-ephemeralcontainers-update-kubectl-debug.json", false, false},
                     Sample{"pods-eviction-create.json", false, false}, Sample{"pods-exec-connect.json", false, false},
