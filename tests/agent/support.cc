@@ -141,7 +141,7 @@ Result<std::string> FakeService::Enroll(std::string_view body) {
   ASSIGN_OR_RETURN(auto endorsement,
                    verify::tpm::VerifyEndorsement(ek, certificate, intermediates, roots_, clock_.Wall()));
   ASSIGN_OR_RETURN(NodeName node, NodeName::Parse(request.node));
-  auto ticket = challenger_.IssueTicket(node, endorsement.fingerprint(), request.ak_public);
+  ASSIGN_OR_RETURN(auto ticket, challenger_.IssueTicket(node, endorsement.fingerprint(), request.ak_public));
   ASSIGN_OR_RETURN(auto credential, verify::tpm::MakeCredential(endorsement, verify::tpm::ComputeName(ak),
                                                                 ticket.secret, crypto::SystemRandom()));
   return Encode(session::EnrollResponse{credential.id_object, credential.encrypted_secret, ticket.text});
@@ -151,7 +151,7 @@ Result<std::string> FakeService::Activate(std::string_view body) {
   ASSIGN_OR_RETURN(auto request, session::DecodeActivateRequest(body));
   ASSIGN_OR_RETURN(NodeName node, NodeName::Parse(request.node));
   ASSIGN_OR_RETURN(auto redeemed, challenger_.RedeemTicket(node, request.ticket, request.secret));
-  ASSIGN_OR_RETURN(auto ak, evidence::tpm::ParsePublic(redeemed.ak_public));
+  ASSIGN_OR_RETURN(auto ak, evidence::tpm::ParsePublic(redeemed.context));
   std::string name = EncodeHex(verify::tpm::ComputeName(ak));
   bound_.insert_or_assign(request.node, std::move(ak));
   clocks_.erase(request.node);
