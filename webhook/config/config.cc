@@ -91,6 +91,21 @@ AdmissionConfig ReadAdmission(ObjectReader& reader) {
   return config;
 }
 
+// Without a folder a restart forgets which TPM each node is, and the first to enrol for a node after it becomes that
+// node: nobody gets that by leaving a line out.
+std::string ReadStateFolder(ObjectReader& reader) {
+  std::string folder = reader.OptionalString("stateDir").value_or("");
+  bool forgetful = reader.OptionalBool("allowForgetfulBindings").value_or(false);
+  if (folder.empty() && !forgetful) {
+    reader.Fail("stateDir",
+                "is required: write the folder that keeps which TPM each node is, such as \"/var/lib/gatehouse\", or "
+                "allowForgetfulBindings: true if a restart may forget it");
+  }
+  if (!folder.empty() && forgetful)
+    reader.Fail("allowForgetfulBindings", "contradicts stateDir, which keeps the bindings: leave one of them out");
+  return folder;
+}
+
 AttestationConfig ReadAttestation(ObjectReader& reader) {
   AttestationConfig config;
   config.listen = ReadListen(reader);
@@ -101,7 +116,7 @@ AttestationConfig ReadAttestation(ObjectReader& reader) {
   }
   config.nonce_key_file = reader.String("nonceKey");
   config.signing_key_file = reader.String("signingKey");
-  config.state_folder = reader.OptionalString("stateDir").value_or("");
+  config.state_folder = ReadStateFolder(reader);
   config.interval = ReadDuration(reader, "interval", config.interval, kLeastInterval, std::chrono::hours(24));
   return config;
 }

@@ -29,7 +29,7 @@ struct AttestationConfig {
   std::string tokens_file;  // empty: client certificates only
   std::string nonce_key_file;
   std::string signing_key_file;
-  std::string state_folder;  // empty: bindings are forgotten at a restart
+  std::string state_folder;  // empty: bindings are forgotten at a restart, which allowForgetfulBindings asked for
   Duration interval{60'000};
 };
 

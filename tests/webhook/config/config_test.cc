@@ -138,6 +138,11 @@ INSTANTIATE_TEST_SUITE_P(
         BadCase{"no_agent_identity", "clientCA: d.crt}\n  tokens: tokens.yaml", "requireClientCertificate: false}",
                 "tokens"},
         BadCase{"nonce_key_missing", "  nonceKey: nonce.key\n", "", "nonceKey"},
+        BadCase{"state_folder_missing", "  stateDir: state\n", "", "allowForgetfulBindings: true"},
+        BadCase{"state_folder_empty", "stateDir: state", "stateDir: \"\"", "stateDir"},
+        BadCase{"forgetful_denied", "stateDir: state", "allowForgetfulBindings: false", "stateDir"},
+        BadCase{"forgetful_with_a_folder", "stateDir: state", "stateDir: state\n  allowForgetfulBindings: true",
+                "contradicts stateDir"},
         BadCase{"signing_key_missing", "  signingKey: sign.key\n", "", "signingKey"},
         BadCase{"metrics_unknown_field", "metrics: {listen:", "metrics: {port: 1, listen:", "port"},
         BadCase{"folder_missing", "folder: policies, ", "", "folder"},
@@ -201,6 +206,14 @@ TEST(ConfigTest, InsecureIsNoLocalAddressException) {
   ASSERT_TRUE(config.ok()) << config.error().ToString();
   EXPECT_TRUE(config->registry.deny_local_addresses);
   EXPECT_TRUE(config->registry.local_address_exceptions.empty());
+}
+
+TEST(ConfigTest, BindingsAreForgottenIfThatIsAskedFor) {
+  std::string text(kFull);
+  const std::string_view folder = "stateDir: state";
+  auto config = ParseConfig(text.replace(text.find(folder), folder.size(), "allowForgetfulBindings: true"), "f.yaml");
+  ASSERT_TRUE(config.ok()) << config.error().ToString();
+  EXPECT_EQ(config->attestation->state_folder, "");
 }
 
 TEST(ConfigTest, ErrorNamesTheLine) {
