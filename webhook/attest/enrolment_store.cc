@@ -1,22 +1,20 @@
 #include "webhook/attest/enrolment_store.h"
 
-#include <filesystem>
+#include <algorithm>
 #include <tuple>
 
 #include "common/base/encoding.h"
-#include "common/base/file.h"
 #include "common/base/limits.h"
 #include "common/codec/json.h"
 #include "common/codec/time.h"
+#include "common/crypto/hash.h"
+#include "common/verify/tpm/identity.h"
 
 namespace gatehouse::webhook {
 namespace {
 
-namespace fs = std::filesystem;
 using codec::ObjectReader;
 using Presence = codec::ObjectReader::Presence;
-
-constexpr std::string_view kSuffix = ".json";
 
 void WriteClock(codec::JsonWriter& json, const claims::TpmClock& clock) {
   json.Key("clock").BeginObject();
@@ -28,7 +26,10 @@ void WriteClock(codec::JsonWriter& json, const claims::TpmClock& clock) {
 claims::TpmClock ReadClock(ObjectReader& reader) {
   constexpr std::int64_t kU32 = 0xFFFFFFFF;
   claims::TpmClock clock{};
-  clock.clock_ms = static_cast<std::uint64_t>(reader.Int("ms", 0, INT64_MAX));
+  auto ms = reader.Raw("ms");
+  auto value = ms.has_value() ? ms->AsUint() : std::nullopt;  // all 64 bits: a TPM may say any
+  if (!value.has_value()) reader.Fail("ms", "must be an integer from 0 to 2^64-1");
+  clock.clock_ms = value.value_or(0);
   clock.reset_count = static_cast<std::uint32_t>(reader.Int("resetCount", 0, kU32));
   clock.restart_count = static_cast<std::uint32_t>(reader.Int("restartCount", 0, kU32));
   clock.safe = reader.OptionalBool("safe").value_or(false);
@@ -86,48 +87,99 @@ Result<Enrolment> DecodeEnrolment(std::string_view text) {
                    .last_clock = clock};
 }
 
-Result<std::unique_ptr<EnrolmentStore>> EnrolmentStore::Open(std::string folder) {
-  std::unique_ptr<EnrolmentStore> store(new EnrolmentStore(std::move(folder)));
-  if (store->folder_.empty()) return store;
-  std::error_code error;
-  fs::create_directories(store->folder_, error);
-  for (const auto& entry : fs::directory_iterator(store->folder_, error)) {
-    if (entry.path().extension() != kSuffix) continue;
-    ASSIGN_OR_RETURN(std::string text, ReadTextFile(entry.path(), limits::kAttestationBytes));
-    auto enrolment = DecodeEnrolment(text);
-    if (!enrolment.ok()) return enrolment.error().In(entry.path().string());
-    store->node_by_ek_[enrolment->ek.text()] = enrolment->node;
-    store->by_node_.insert_or_assign(enrolment->node, std::move(*enrolment));
-  }
-  if (error) return Error{Reason::kFileUnreadable, store->folder_, error.message()};
+Status CheckConsistent(const Enrolment& enrolment) {
+  namespace tpm = evidence::tpm;
+  const auto fail = [](std::string detail) { return Error{Reason::kConfigInvalid, "", std::move(detail)}; };
+  ASSIGN_OR_RETURN(auto ak, tpm::ParsePublic(enrolment.ak_public));
+  if (EncodeHex(verify::tpm::ComputeName(ak)) != enrolment.ak_name) return fail("akName is not the name of akPublic");
+  ASSIGN_OR_RETURN(auto ek, tpm::ParsePublic(enrolment.ek_public));
+  ASSIGN_OR_RETURN(auto key, verify::tpm::ToPublicKey(ek));
+  if (key.Fingerprint() != enrolment.ek) return fail("ek is not the fingerprint of ekPublic");
+  return Ok();
+}
+
+Result<std::unique_ptr<EnrolmentStore>> EnrolmentStore::Open(std::string folder, std::size_t max_nodes) {
+  std::unique_ptr<EnrolmentStore> store(new EnrolmentStore(max_nodes));
+  if (folder.empty()) return store;
+  ASSIGN_OR_RETURN(store->folder_, StateFolder::Open(std::move(folder), crypto::SystemRandom()));
+  RETURN_IF_ERROR(store->Load());
   return store;
 }
 
-std::string EnrolmentStore::PathOf(const std::string& node) const {
-  return folder_ + "/" + node + std::string(kSuffix);
+namespace {
+
+Result<Enrolment> ReadEnrolment(const StateFolder& folder, const std::string& file) {
+  ASSIGN_OR_RETURN(std::string text, folder.Read(file));
+  ASSIGN_OR_RETURN(Enrolment enrolment, DecodeEnrolment(text));
+  if (StateFolder::FileOf(enrolment.node) != file)
+    return Error{Reason::kConfigInvalid, "$.node", "the file is named after another node"};
+  RETURN_IF_ERROR(CheckConsistent(enrolment));
+  return enrolment;
+}
+
+}  // namespace
+
+void EnrolmentStore::Block(const std::string& file, const Error& problem) {
+  problems_.push_back(problem.In(folder_->PathOf(file)));
+  blocked_.insert_or_assign(file, problem.ToString());
+}
+
+Status EnrolmentStore::Load() {
+  ASSIGN_OR_RETURN(std::vector<std::string> files, folder_->Files());
+  std::vector<Enrolment> read;
+  for (const std::string& file : files) {
+    auto enrolment = ReadEnrolment(*folder_, file);
+    if (enrolment.ok()) {
+      read.push_back(std::move(*enrolment));
+    } else {
+      Block(file, enrolment.error());
+    }
+  }
+  std::stable_sort(read.begin(), read.end(),
+                   [](const Enrolment& a, const Enrolment& b) { return a.enrolled < b.enrolled; });
+  for (Enrolment& enrolment : read) {
+    auto [owner, first] = node_by_ek_.try_emplace(enrolment.ek.text(), enrolment.node);
+    if (first) {
+      by_node_.insert_or_assign(enrolment.node, std::move(enrolment));
+    } else {
+      Block(StateFolder::FileOf(enrolment.node),
+            {Reason::kNodeConflict, "$.ek", "its TPM is bound to the node " + owner->second});
+    }
+  }
+  return Ok();
 }
 
 Status EnrolmentStore::Save(const Enrolment& enrolment) const {
-  if (folder_.empty()) return Ok();
-  return WriteFile(PathOf(enrolment.node), AsBytes(EncodeEnrolment(enrolment)));
+  if (folder_ == nullptr) return Ok();
+  std::string text = EncodeEnrolment(enrolment);
+  // What the next start could not read must not replace what it can.
+  if (auto decoded = DecodeEnrolment(text); !decoded.ok())
+    return Error{Reason::kInternal, enrolment.node, "cannot be read again: " + decoded.error().ToString()};
+  return folder_->Write(StateFolder::FileOf(enrolment.node), text);
 }
 
-// The mutex is held. An admin releases a binding by removing its file.
+// An admin releases a binding, or a blocked node, by removing its file.
 void EnrolmentStore::DropReleased(const std::string& node) {
   auto found = by_node_.find(node);
-  std::error_code error;
-  if (folder_.empty() || found == by_node_.end() || fs::exists(PathOf(node), error) || error) return;
+  if (folder_ == nullptr || found == by_node_.end() || !folder_->IsRemoved(StateFolder::FileOf(node))) return;
   node_by_ek_.erase(found->second.ek.text());
   by_node_.erase(found);
 }
 
-Status EnrolmentStore::Bind(Enrolment enrolment) {
-  std::lock_guard lock(mutex_);
-  DropReleased(enrolment.node);
-  if (auto owner = node_by_ek_.find(enrolment.ek.text()); owner != node_by_ek_.end()) {
-    std::string owner_name = owner->second;  // the entry goes with the binding
-    DropReleased(owner_name);
+Status EnrolmentStore::CheckBlocked(const std::string& node) {
+  if (folder_ == nullptr || blocked_.empty()) return Ok();
+  auto found = blocked_.find(StateFolder::FileOf(node));
+  if (found == blocked_.end()) return Ok();
+  if (!folder_->IsRemoved(found->first)) {
+    return Error{Reason::kNodeConflict, node,
+                 "its binding cannot be used (" + found->second + "): repair " + found->first +
+                     " and restart, or remove it to release the node"};
   }
+  blocked_.erase(found);
+  return Ok();
+}
+
+Status EnrolmentStore::CheckConflict(const Enrolment& enrolment) const {
   if (auto known = by_node_.find(enrolment.node); known != by_node_.end() && known->second.ek != enrolment.ek) {
     return Error{Reason::kNodeConflict, enrolment.node, "the node is bound to the TPM " + known->second.ek.text()};
   }
@@ -135,40 +187,59 @@ Status EnrolmentStore::Bind(Enrolment enrolment) {
       owner != node_by_ek_.end() && owner->second != enrolment.node) {
     return Error{Reason::kNodeConflict, enrolment.node, "its TPM is bound to the node " + owner->second};
   }
-  if (by_node_.size() >= limits::kNodes)
-    return Error{Reason::kLimitExceeded, enrolment.node, "too many nodes are enrolled"};
-  // The same key enrolled again (an agent that lost its memory, not its key) keeps the clock that it had reached.
-  if (auto known = by_node_.find(enrolment.node);
-      known != by_node_.end() && known->second.ak_name == enrolment.ak_name) {
-    enrolment.last_clock = known->second.last_clock;
+  return Ok();
+}
+
+Status EnrolmentStore::Bind(Enrolment enrolment) {
+  if (Status consistent = CheckConsistent(enrolment); !consistent.ok())
+    return Error{Reason::kInternal, enrolment.node, consistent.error().ToString()};
+  std::lock_guard lock(mutex_);
+  if (folder_ != nullptr) RETURN_IF_ERROR(folder_->CheckPresent());
+  DropReleased(enrolment.node);
+  if (auto owner = node_by_ek_.find(enrolment.ek.text()); owner != node_by_ek_.end()) {
+    std::string owner_name = owner->second;  // the entry goes with the binding
+    DropReleased(owner_name);
   }
+  RETURN_IF_ERROR(CheckBlocked(enrolment.node));
+  RETURN_IF_ERROR(CheckConflict(enrolment));
+  auto known = by_node_.find(enrolment.node);
+  if (known == by_node_.end() && by_node_.size() >= max_nodes_)
+    return Error{Reason::kLimitExceeded, enrolment.node, "too many nodes are enrolled"};
+  // The clock is the TPM's, whichever of its keys signs: a new key must not let an older state of the TPM in.
+  if (known != by_node_.end()) enrolment.last_clock = known->second.last_clock;
   RETURN_IF_ERROR(Save(enrolment));
   node_by_ek_[enrolment.ek.text()] = enrolment.node;
   by_node_.insert_or_assign(enrolment.node, std::move(enrolment));
   return Ok();
 }
 
-std::optional<Enrolment> EnrolmentStore::Find(const std::string& node) {
+Result<Enrolment> EnrolmentStore::Find(const std::string& node) {
   std::lock_guard lock(mutex_);
   DropReleased(node);
+  RETURN_IF_ERROR(CheckBlocked(node));
   auto found = by_node_.find(node);
-  if (found == by_node_.end()) return std::nullopt;
+  if (found == by_node_.end()) return Error{Reason::kAkUnbound, node, "the node has not enrolled"};
   return found->second;
 }
 
 Status EnrolmentStore::Advance(const std::string& node, const std::string& ak_name, const claims::TpmClock& clock) {
   std::lock_guard lock(mutex_);
+  DropReleased(node);
+  RETURN_IF_ERROR(CheckBlocked(node));
   auto found = by_node_.find(node);
-  if (found == by_node_.end() || found->second.ak_name != ak_name) {
+  if (found == by_node_.end()) return Error{Reason::kAkUnbound, node, "the binding was released meanwhile"};
+  if (found->second.ak_name != ak_name)
     return Error{Reason::kAkUnbound, node, "the attestation key was replaced meanwhile"};
-  }
   auto order = [](const claims::TpmClock& c) { return std::tuple(c.reset_count, c.restart_count, c.clock_ms); };
-  auto& last = found->second.last_clock;
+  const auto& last = found->second.last_clock;
   if (last.has_value() && order(*last) >= order(clock)) {
     return Error{Reason::kClockRewound, node, "a later quote was accepted meanwhile"};
   }
-  last = clock;
-  return Save(found->second);
+  Enrolment advanced = found->second;
+  advanced.last_clock = clock;
+  RETURN_IF_ERROR(Save(advanced));
+  found->second = std::move(advanced);
+  return Ok();
 }
 
 }  // namespace gatehouse::webhook

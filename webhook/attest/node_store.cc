@@ -1,5 +1,6 @@
 #include "webhook/attest/node_store.h"
 
+#include <algorithm>
 #include <tuple>
 
 namespace gatehouse::webhook {
@@ -16,35 +17,47 @@ bool Older(const claims::TpmClock& a, const claims::TpmClock& b) {
 
 void NodeStore::Accept(const ear::VerifiedEar& result, std::string token, claims::VerifiedTpmClaims claims) {
   std::lock_guard lock(mutex_);
-  Record& record = records_[result.result().node];
+  auto name = NodeName::Parse(result.result().node);
+  if (!name.ok()) return;  // no request is for such a node
+  Record& record = records_[*name];
   bool same_key = record.held.has_value() && record.held->claims.ak_name() == claims.ak_name();
   if (same_key && Older(claims.clock(), record.held->claims.clock())) return;
-  record = {.held = Held{result.result(), std::move(claims)}, .token = std::move(token), .failure = std::nullopt};
+  record = {.held = Held{result.result(), std::move(claims), clock_.Wall()},
+            .token = std::move(token),
+            .failure = std::nullopt};
 }
 
 void NodeStore::AcceptReappraised(const ear::VerifiedEar& result, std::string token, claims::VerifiedTpmClaims claims) {
   std::lock_guard lock(mutex_);
-  auto found = records_.find(result.result().node);
+  auto name = NodeName::Parse(result.result().node);
+  auto found = name.ok() ? records_.find(*name) : records_.end();
   if (found == records_.end() || found->second.failure.has_value()) return;
   if (found->second.held->result.nonce != result.result().nonce) return;
-  found->second = {
-      .held = Held{result.result(), std::move(claims)}, .token = std::move(token), .failure = std::nullopt};
+  found->second = {.held = Held{result.result(), std::move(claims), found->second.held->accepted},
+                   .token = std::move(token),
+                   .failure = std::nullopt};
 }
 
 void NodeStore::Fail(const NodeName& node, const Error& error) {
   std::lock_guard lock(mutex_);
-  records_[node.text()].failure = error;
+  records_[node].failure = error;
+}
+
+bool NodeStore::IsOvertaken(const NodeName& node, WallTime challenged) const {
+  std::lock_guard lock(mutex_);
+  auto found = records_.find(node);
+  return found != records_.end() && found->second.held.has_value() && challenged < found->second.held->accepted;
 }
 
 void NodeStore::Forget(const NodeName& node) {
   std::lock_guard lock(mutex_);
-  records_.erase(node.text());
+  records_.erase(node);
 }
 
 gate::NodeTrust NodeStore::Lookup(const NodeName& node, const std::string& policy,
                                   const std::string& generation) const {
   std::lock_guard lock(mutex_);
-  auto found = records_.find(node.text());
+  auto found = records_.find(node);
   if (found == records_.end()) return {};
   const Record& record = found->second;
   if (record.failure.has_value()) {
@@ -56,19 +69,20 @@ gate::NodeTrust NodeStore::Lookup(const NodeName& node, const std::string& polic
     if (appraisal.policy != wanted) continue;
     if (appraisal.tier != ear::Tier::kAffirming)
       return {.state = NodeState::kUntrusted, .findings = appraisal.findings, .expires = {}};
-    bool expired = record.held->result.expires <= clock_.Wall();
-    return {.state = expired ? NodeState::kExpired : NodeState::kTrusted,
-            .findings = {},
-            .expires = record.held->result.expires};
+    bool expired = appraisal.expires <= clock_.Wall();
+    return {.state = expired ? NodeState::kExpired : NodeState::kTrusted, .findings = {}, .expires = appraisal.expires};
   }
   return {};
 }
 
 NodeState NodeStore::StateOf(const Record& record) const {
   if (record.failure.has_value()) return NodeState::kUntrusted;
-  if (record.held->result.tier() == ear::Tier::kNone) return NodeState::kUnknown;
-  if (record.held->result.tier() != ear::Tier::kAffirming) return NodeState::kUntrusted;
-  return record.held->result.expires <= clock_.Wall() ? NodeState::kExpired : NodeState::kTrusted;
+  const ear::AttestationResult& result = record.held->result;
+  if (result.tier() == ear::Tier::kNone) return NodeState::kUnknown;
+  if (result.tier() != ear::Tier::kAffirming) return NodeState::kUntrusted;
+  bool expired = std::any_of(result.appraisals.begin(), result.appraisals.end(),
+                             [now = clock_.Wall()](const auto& each) { return each.expires <= now; });
+  return expired ? NodeState::kExpired : NodeState::kTrusted;
 }
 
 std::vector<NodeStore::Held> NodeStore::Current() const {
@@ -83,9 +97,16 @@ std::vector<NodeStore::Held> NodeStore::Current() const {
 
 std::optional<std::string> NodeStore::Token(const NodeName& node) const {
   std::lock_guard lock(mutex_);
-  auto found = records_.find(node.text());
+  auto found = records_.find(node);
   if (found == records_.end() || found->second.token.empty()) return std::nullopt;
   return found->second.token;
+}
+
+std::vector<NodeName> NodeStore::Names() const {
+  std::lock_guard lock(mutex_);
+  std::vector<NodeName> names;
+  for (const auto& [node, record] : records_) names.push_back(node);
+  return names;
 }
 
 std::map<NodeState, std::size_t> NodeStore::Count() const {

@@ -24,8 +24,11 @@ class NodeStore final : public gate::NodeTrustSource {
   void Accept(const ear::VerifiedEar& result, std::string token, claims::VerifiedTpmClaims claims);
   // The same evidence appraised by other policies: taken only while nothing newer has been said of the node.
   void AcceptReappraised(const ear::VerifiedEar& result, std::string token, claims::VerifiedTpmClaims claims);
-  // The node answered a challenge with evidence that does not verify.
+  // The node answered a challenge with evidence that does not verify, or its verified evidence could not be judged.
   void Fail(const NodeName& node, const Error& error);
+  // A quote for a challenge of `challenged` may be older than the result held: the result came in after that challenge
+  // went out.
+  [[nodiscard]] bool IsOvertaken(const NodeName& node, WallTime challenged) const;
   // Its TPM binding has changed or gone: back to unknown.
   void Forget(const NodeName& node);
 
@@ -35,11 +38,14 @@ class NodeStore final : public gate::NodeTrustSource {
   struct Held {
     ear::AttestationResult result;
     claims::VerifiedTpmClaims claims;
+    WallTime accepted{};  // when the evidence was, to the millisecond
   };
-  // Results that have not expired and did not fail since.
+  // Results of which some appraisal has not expired and did not fail since.
   [[nodiscard]] std::vector<Held> Current() const;
   // The token of the node's last result.
   [[nodiscard]] std::optional<std::string> Token(const NodeName& node) const;
+  // Every node of which something is known.
+  [[nodiscard]] std::vector<NodeName> Names() const;
   // Nodes by state, over all of a node's appraisals.
   [[nodiscard]] std::map<gate::NodeState, std::size_t> Count() const;
 
@@ -53,7 +59,7 @@ class NodeStore final : public gate::NodeTrustSource {
 
   const Clock& clock_;
   mutable std::mutex mutex_;
-  std::unordered_map<std::string, Record> records_;
+  std::unordered_map<NodeName, Record> records_;
 };
 
 }  // namespace gatehouse::webhook

@@ -5,10 +5,14 @@
 namespace gatehouse::webhook {
 namespace {
 
-HttpReply Refuse(const Error& error) {
-  return {.status = StatusOf(error),
-          .body = session::Encode(
-              session::ErrorResponse{.reason = std::string(Token(error.reason)), .detail = error.ToString()})};
+bool IsWithheld(const Error& error) {
+  ReasonClass kind = ClassOf(error.reason);
+  return kind == ReasonClass::kUsage || kind == ReasonClass::kInternal || error.reason == Reason::kNodeConflict;
+}
+
+HttpReply Refuse(const Error& error, std::string_view call, telemetry::Logger& log) {
+  if (IsWithheld(error)) log.Failure(telemetry::Level::kWarn, "attestation call refused", error, {{"call", call}});
+  return {.status = StatusOf(error), .body = session::Encode(RefusalOf(error))};
 }
 
 // The one shape of the four calls. `Request` names its node; the caller must be that node's agent.
@@ -40,7 +44,7 @@ void Add(HttpServer& server, AttestationService& service, const AgentAuthenticat
                [call, &service, &authenticator, &metrics](const HttpCall& http) -> HttpReply {
                  Result<Response> response = Serve(call, service, authenticator, http);
                  metrics.CountAttestation(call.name, response.ok() ? "ok" : Token(response.error().reason));
-                 if (!response.ok()) return Refuse(response.error());
+                 if (!response.ok()) return Refuse(response.error(), call.name, service.log());
                  return {.status = 200, .body = session::Encode(*response)};
                });
 }
@@ -67,6 +71,12 @@ int StatusOf(const Error& error) {
       return 500;
   }
   return 500;
+}
+
+session::ErrorResponse RefusalOf(const Error& error) {
+  std::string token(Token(error.reason));
+  std::string detail = IsWithheld(error) ? std::string(Sentence(error.reason)) + " [" + token + "]" : error.ToString();
+  return {.reason = std::move(token), .detail = std::move(detail)};
 }
 
 void AddAttestationRoutes(HttpServer& server, AttestationService& service, const AgentAuthenticator& authenticator,

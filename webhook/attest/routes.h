@@ -14,5 +14,8 @@ void AddAttestationRoutes(HttpServer& server, AttestationService& service, const
                           telemetry::Metrics& metrics);
 
 [[nodiscard]] int StatusOf(const Error& error);
+// What the caller is told. A fault of ours or of our configuration: the reason alone, since the rest names our files; a
+// conflict: not which other node or TPM it is with. The log has all of it.
+[[nodiscard]] session::ErrorResponse RefusalOf(const Error& error);
 
 }  // namespace gatehouse::webhook

@@ -16,6 +16,7 @@ namespace verify = gatehouse::verify::tpm;
 // What is asked of a node that no policy covers yet: the firmware's PCRs, so that its result has something to say.
 constexpr std::uint32_t kDefaultPcrs = 0x0000FF;
 constexpr Duration kShortestInterval{1'000};
+constexpr std::size_t kMostFindings = 32;  // of one result: with their texts at their longest they fit a token
 
 std::vector<const policy::NodePolicy*> PoliciesFor(const policy::PolicySet& set, const std::string& node) {
   std::vector<const policy::NodePolicy*> matching;
@@ -98,10 +99,21 @@ Result<verify::VerifiedEndorsement> EndorsedByAny(const Endorsement& endorsement
   return last;
 }
 
+// At most `most` findings, the last of which then says how many more there were.
+void Bound(std::vector<appraisal::Finding>& findings, std::size_t most) {
+  if (findings.size() <= most) return;
+  appraisal::Finding rest{findings[most].reason, "", "and " + std::to_string(findings.size() - most) + " more"};
+  findings.resize(most);
+  findings.push_back(std::move(rest));
+}
+
 ear::PolicyAppraisal AppraiseBy(const policy::NodePolicy& policy, const policy::PolicySet& set,
-                                const Enrolment& enrolment, const claims::VerifiedTpmClaims& claims, WallTime now) {
-  ear::PolicyAppraisal appraised{
-      .policy = policy.name + "@" + policy.generation, .tier = ear::Tier::kContraindicated, .findings = {}};
+                                const Enrolment& enrolment, const claims::VerifiedTpmClaims& claims, WallTime now,
+                                WallTime issued) {
+  ear::PolicyAppraisal appraised{.policy = policy.name + "@" + policy.generation,
+                                 .tier = ear::Tier::kContraindicated,
+                                 .findings = {},
+                                 .expires = issued + policy.validity};
   auto endorsement = ParseEndorsement(enrolment.ek_public, enrolment.ek_certificate, enrolment.ek_intermediates);
   Status endorsed = endorsement.ok() ? Ok() : Status(endorsement.error());
   if (endorsement.ok()) {
@@ -128,13 +140,26 @@ std::vector<std::string> Texts(const ear::AttestationResult& result) {
   return texts;
 }
 
-Duration ShortestValidity(const std::vector<const policy::NodePolicy*>& policies, Duration fallback) {
-  Duration validity = fallback;
-  for (const policy::NodePolicy* policy : policies) validity = std::min(validity, policy->validity);
+// The result lasts as long as any of its appraisals does; without any, `fallback`.
+Duration LongestValidity(const std::vector<const policy::NodePolicy*>& policies, Duration fallback) {
+  Duration validity = policies.empty() ? fallback : Duration::zero();
+  for (const policy::NodePolicy* policy : policies) validity = std::max(validity, policy->validity);
   return validity;
 }
 
+// Half of the time until the first appraisal expires, so that one call may fail.
+Duration NextWithin(const ear::AttestationResult& result, Duration interval) {
+  WallTime first = result.expires;
+  for (const ear::PolicyAppraisal& appraised : result.appraisals) first = std::min(first, appraised.expires);
+  return std::max(kShortestInterval, std::min(interval, (first - result.issued) / 2));
+}
+
 }  // namespace
+
+AttestationService::AttestationService(Parts parts, Options options) : parts_(std::move(parts)), options_(options) {
+  for (const Error& problem : parts_.enrolments.problems())
+    parts_.log.Failure(telemetry::Level::kError, "node blocked by its binding's file", problem);
+}
 
 Result<session::EnrollResponse> AttestationService::Enroll(const NodeName& node,
                                                            const session::EnrollRequest& request) {
@@ -147,7 +172,8 @@ Result<session::EnrollResponse> AttestationService::Enroll(const NodeName& node,
   // What Activate must know travels in the ticket, under a MAC: any replica can go on.
   session::EnrollRequest carried = request;
   carried.node = node.text();
-  auto ticket = parts_.challenger.IssueTicket(node, ek.fingerprint(), AsBytes(session::Encode(carried)));
+  const std::string context = session::Encode(carried);
+  ASSIGN_OR_RETURN(auto ticket, parts_.challenger.IssueTicket(node, ek.fingerprint(), AsBytes(context)));
   ASSIGN_OR_RETURN(auto challenge, verify::MakeCredential(ek, verify::ComputeName(ak), ticket.secret, parts_.random));
   return session::EnrollResponse{.id_object = std::move(challenge.id_object),
                                  .encrypted_secret = std::move(challenge.encrypted_secret),
@@ -157,7 +183,7 @@ Result<session::EnrollResponse> AttestationService::Enroll(const NodeName& node,
 Result<session::ActivateResponse> AttestationService::Activate(const NodeName& node,
                                                                const session::ActivateRequest& request) {
   ASSIGN_OR_RETURN(auto redeemed, parts_.challenger.RedeemTicket(node, request.ticket, request.secret));
-  ASSIGN_OR_RETURN(auto carried, session::DecodeEnrollRequest(AsText(redeemed.ak_public)));
+  ASSIGN_OR_RETURN(auto carried, session::DecodeEnrollRequest(AsText(redeemed.context)));
   ASSIGN_OR_RETURN(auto ak, evidence::ParsePublic(carried.ak_public));
   std::string ak_name = EncodeHex(verify::ComputeName(ak));
   auto before = parts_.enrolments.Find(node.text());
@@ -170,17 +196,35 @@ Result<session::ActivateResponse> AttestationService::Activate(const NodeName& n
                                           .ak_name = ak_name,
                                           .enrolled = parts_.clock.Wall(),
                                           .last_clock = std::nullopt}));
-  if (!before.has_value() || before->ak_name != ak_name) parts_.nodes.Forget(node);
+  if (!before.ok() || before->ak_name != ak_name) Forget(node);
   parts_.log.Info("node enrolled", {{"node", node.text()}, {"ak", ak_name}, {"ek", redeemed.ek.text()}});
   return session::ActivateResponse{.ak_name = ak_name};
 }
 
-Result<Enrolment> AttestationService::BoundEnrolment(const NodeName& node, const std::string& ak_name) const {
+void AttestationService::Forget(const NodeName& node) {
+  parts_.nodes.Forget(node);
+  std::lock_guard lock(keys_mutex_);
+  keys_.erase(node.text());
+}
+
+void AttestationService::ForgetReleased() {
+  for (const NodeName& node : parts_.nodes.Names()) {
+    auto enrolment = parts_.enrolments.Find(node.text());
+    if (enrolment.ok()) continue;
+    Forget(node);
+    parts_.log.Info("node forgotten: its binding was released", {{"node", node.text()}});
+  }
+}
+
+Result<Enrolment> AttestationService::BoundEnrolment(const NodeName& node, const std::string& ak_name) {
   auto enrolment = parts_.enrolments.Find(node.text());
-  if (!enrolment.has_value()) return Error{Reason::kAkUnbound, node.text(), "the node has not enrolled"};
+  if (!enrolment.ok()) {
+    Forget(node);
+    return enrolment.error();
+  }
   if (enrolment->ak_name != ak_name)
     return Error{Reason::kAkUnbound, node.text(), "the node is enrolled with another attestation key"};
-  return std::move(*enrolment);
+  return enrolment;
 }
 
 Result<session::ChallengeResponse> AttestationService::Challenge(const NodeName& node,
@@ -208,19 +252,23 @@ Result<std::shared_ptr<const verify::AttestationKey>> AttestationService::Prepar
 Result<claims::VerifiedTpmClaims> AttestationService::VerifyQuote(const Enrolment& enrolment,
                                                                   const session::EvidenceRequest& request) {
   ASSIGN_OR_RETURN(auto ak, PreparedKey(enrolment));
-  return verify::QuoteVerifier::Verify(
+  auto claims = verify::QuoteVerifier::Verify(
       {.attest = request.quote.attest, .signature = request.quote.signature, .pcrs = request.quote.pcrs},
       verify::PreparedQuoteExpectation{.ak = *ak,
                                        .nonce = request.nonce,
                                        .selection = SelectionOf(request.quote.pcrs),
                                        .last_clock = enrolment.last_clock});
+  if (claims.ok() || claims.error().reason != Reason::kClockRewound) return claims;
+  Error error = claims.error();
+  error.detail += "; if the TPM was cleared on purpose, an admin must release the node's binding";
+  return error;
 }
 
-Result<AttestationService::Published> AttestationService::Appraise(const Enrolment& enrolment,
+Result<AttestationService::Published> AttestationService::Appraise(const policy::PolicySet& set,
+                                                                   const Enrolment& enrolment,
                                                                    const claims::VerifiedTpmClaims& claims,
                                                                    std::string nonce, WallTime issued) {
-  auto set = parts_.policies();
-  auto policies = PoliciesFor(*set, enrolment.node);
+  auto policies = PoliciesFor(set, enrolment.node);
   WallTime now = parts_.clock.Wall();
   ear::AttestationResult result{.node = enrolment.node,
                                 .node_uid = "",
@@ -229,12 +277,46 @@ Result<AttestationService::Published> AttestationService::Appraise(const Enrolme
                                 .appraisals = {},
                                 .nonce = std::move(nonce),
                                 .issued = issued,
-                                .expires = issued + ShortestValidity(policies, options_.interval * 2)};
-  for (const policy::NodePolicy* policy : policies)
-    result.appraisals.push_back(AppraiseBy(*policy, *set, enrolment, claims, now));
+                                .expires = issued + LongestValidity(policies, options_.interval * 2)};
+  for (const policy::NodePolicy* policy : policies) {
+    result.appraisals.push_back(AppraiseBy(*policy, set, enrolment, claims, now, issued));
+    Bound(result.appraisals.back().findings, std::max<std::size_t>(1, kMostFindings / policies.size()));
+  }
   ASSIGN_OR_RETURN(std::string token, ear::Encode(result, parts_.signing_key));
   ASSIGN_OR_RETURN(auto verified, ear::Verify(token, {parts_.signing_key.Public()}, now));
   return Published{std::move(verified), std::move(token)};
+}
+
+Result<AttestationService::Published> AttestationService::Publish(const NodeName& node, const Enrolment& enrolment,
+                                                                  const claims::VerifiedTpmClaims& claims,
+                                                                  BytesView nonce) {
+  const std::string nonce_text = EncodeBase64Url(nonce);
+  const WallTime issued = parts_.clock.Wall();
+  Policies set = parts_.policies();
+  auto published = Appraise(*set, enrolment, claims, nonce_text, issued);
+  if (published.ok()) parts_.nodes.Accept(published->result, published->token, claims);
+  // Policies that changed meanwhile were applied to what was held before, and not to this.
+  for (Policies now = parts_.policies(); published.ok() && now != set; now = parts_.policies()) {
+    set = std::move(now);
+    published = Appraise(*set, enrolment, claims, nonce_text, issued);
+    if (published.ok()) parts_.nodes.AcceptReappraised(published->result, published->token, claims);
+  }
+  if (published.ok()) return published;
+  // The clock has moved on, so the evidence is spent: what was held before is not what was seen last.
+  Error error{Reason::kInternal, "appraisal", published.error().ToString()};
+  parts_.log.Failure(telemetry::Level::kError, "appraisal failed", error, {{"node", node.text()}});
+  parts_.nodes.Fail(node, error);
+  return error;
+}
+
+void AttestationService::Count(const NodeName& node, const session::EvidenceRequest& request, const Error& error) {
+  ReasonClass kind = ClassOf(error.reason);
+  if (kind != ReasonClass::kMalformed && kind != ReasonClass::kUntrusted && kind != ReasonClass::kStale) return;
+  // An answer that took longer than a later one: its clock is behind because it is the older quote.
+  auto challenged = session::Challenger::IssuedAt(request.nonce);
+  if (error.reason == Reason::kClockRewound && challenged.has_value() && parts_.nodes.IsOvertaken(node, *challenged))
+    return;
+  parts_.nodes.Fail(node, error);
 }
 
 Result<session::EvidenceResponse> AttestationService::Evidence(const NodeName& node,
@@ -245,32 +327,32 @@ Result<session::EvidenceResponse> AttestationService::Evidence(const NodeName& n
   RETURN_IF_ERROR(parts_.challenger.RedeemNonce(node, subject, request.nonce));
   // From here on the evidence answers our challenge to this node: whatever is wrong with it counts against the node.
   auto claims = VerifyQuote(enrolment, request);
+  if (!claims.ok()) Count(node, request, claims.error());
+  // That the evidence was overtaken, or that it could not be written down, does not.
   Status advanced =
       claims.ok() ? parts_.enrolments.Advance(node.text(), enrolment.ak_name, claims->clock()) : Status(claims.error());
   if (!advanced.ok()) {
     parts_.log.Failure(telemetry::Level::kWarn, "evidence refused", advanced.error(), {{"node", node.text()}});
-    if (ClassOf(advanced.error().reason) != ReasonClass::kInternal) parts_.nodes.Fail(node, advanced.error());
     return advanced.error();
   }
-  ASSIGN_OR_RETURN(auto published, Appraise(enrolment, *claims, EncodeBase64Url(request.nonce), parts_.clock.Wall()));
-  parts_.nodes.Accept(published.result, published.token, std::move(*claims));
+  ASSIGN_OR_RETURN(auto published, Publish(node, enrolment, *claims, request.nonce));
   const ear::AttestationResult& result = published.result.result();
   std::vector<std::string> findings = Texts(result);
   parts_.log.Info("node attested", {{"node", node.text()},
                                     {"status", ear::Name(result.tier())},
                                     {"finding", findings.empty() ? "" : findings.front()}});
-  Duration next = std::max(kShortestInterval, std::min(options_.interval, (result.expires - result.issued) / 2));
   return session::EvidenceResponse{.ear = std::move(published.token),
                                    .status = std::string(ear::Name(result.tier())),
                                    .findings = std::move(findings),
-                                   .next_ms = next.count()};
+                                   .next_ms = NextWithin(result, options_.interval).count()};
 }
 
 void AttestationService::Reappraise() {
+  Policies set = parts_.policies();
   for (NodeStore::Held& held : parts_.nodes.Current()) {
     auto enrolment = parts_.enrolments.Find(held.result.node);
-    if (!enrolment.has_value() || enrolment->ak_name != held.result.ak_name) continue;
-    auto published = Appraise(*enrolment, held.claims, held.result.nonce, held.result.issued);
+    if (!enrolment.ok() || enrolment->ak_name != held.result.ak_name) continue;
+    auto published = Appraise(*set, *enrolment, held.claims, held.result.nonce, held.result.issued);
     if (!published.ok()) {
       parts_.log.Failure(telemetry::Level::kError, "re-appraisal failed", published.error(),
                          {{"node", held.result.node}});

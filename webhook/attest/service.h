@@ -33,7 +33,8 @@ class AttestationService {
     std::function<std::shared_ptr<const policy::PolicySet>()> policies;
     telemetry::Logger& log;
   };
-  AttestationService(Parts parts, Options options) : parts_(std::move(parts)), options_(options) {}
+  // Logs which nodes are blocked by their files.
+  AttestationService(Parts parts, Options options);
 
   // Precondition of each: the caller was authorised for `node`, and request.node equals it.
   [[nodiscard]] Result<session::EnrollResponse> Enroll(const NodeName& node, const session::EnrollRequest& request);
@@ -46,19 +47,30 @@ class AttestationService {
 
   // Other policies are in force: every held result is appraised again by them, from the claims that were proven.
   void Reappraise();
+  // Trust ends with the binding: nodes whose binding an admin released are unknown again. To be called now and then.
+  void ForgetReleased();
+  // For what a caller is not told.
+  [[nodiscard]] telemetry::Logger& log() const { return parts_.log; }
 
  private:
-  [[nodiscard]] Result<Enrolment> BoundEnrolment(const NodeName& node, const std::string& ak_name) const;
+  [[nodiscard]] Result<Enrolment> BoundEnrolment(const NodeName& node, const std::string& ak_name);
+  void Forget(const NodeName& node);
+  // What evidence that was refused says of its node.
+  void Count(const NodeName& node, const session::EvidenceRequest& request, const Error& error);
   [[nodiscard]] Result<claims::VerifiedTpmClaims> VerifyQuote(const Enrolment& enrolment,
                                                               const session::EvidenceRequest& request);
   [[nodiscard]] Result<std::shared_ptr<const verify::tpm::AttestationKey>> PreparedKey(const Enrolment& enrolment);
+  using Policies = std::shared_ptr<const policy::PolicySet>;
   // A result appraised, signed, and verified again: what the gate may see.
   struct Published {
     ear::VerifiedEar result;
     std::string token;
   };
-  [[nodiscard]] Result<Published> Appraise(const Enrolment& enrolment, const claims::VerifiedTpmClaims& claims,
-                                           std::string nonce, WallTime issued);
+  [[nodiscard]] Result<Published> Appraise(const policy::PolicySet& set, const Enrolment& enrolment,
+                                           const claims::VerifiedTpmClaims& claims, std::string nonce, WallTime issued);
+  // Appraises evidence that was just verified, and makes the result the node's.
+  [[nodiscard]] Result<Published> Publish(const NodeName& node, const Enrolment& enrolment,
+                                          const claims::VerifiedTpmClaims& claims, BytesView nonce);
 
   Parts parts_;
   Options options_;

@@ -20,18 +20,56 @@ class StoreTest : public ::testing::Test {
   }
   void TearDown() override { fs::remove_all(folder); }
 
-  static Enrolment Sample(const std::string& node, std::uint8_t tpm, const std::string& ak = "000b01") {
+  // A TPM and an attestation key for each number.
+  static const fakes::SoftwareTpm& Tpm(int number) {
+    static std::map<int, fakes::SoftwareTpm> tpms;
+    return tpms[number];
+  }
+  static const fakes::TpmKey& Ak(int number) {
+    static std::map<int, fakes::TpmKey> keys;
+    return keys.try_emplace(number, Tpm(0).CreateAk()).first->second;
+  }
+  static std::string AkName(int number) { return EncodeHex(Ak(number).name()); }
+  static Enrolment Sample(const std::string& node, int tpm, int ak = 1) {
+    const fakes::TpmKey& ek = Tpm(tpm).ek();
     return {.node = node,
-            .ek = *Digest::Make(HashAlgorithm::kSha256, Bytes(32, tpm)),
-            .ek_public = {1},
+            .ek = ek.key().Public().Fingerprint(),
+            .ek_public = ek.area().bytes,
             .ek_certificate = {2},
             .ek_intermediates = {{3}, {4}},
-            .ak_public = {5},
-            .ak_name = ak,
+            .ak_public = Ak(ak).area().bytes,
+            .ak_name = AkName(ak),
             .enrolled = WallTime(Duration(1'000)),
             .last_clock = std::nullopt};
   }
-  std::unique_ptr<EnrolmentStore> Open() { return *EnrolmentStore::Open(folder.string()); }
+  static claims::TpmClock At(std::uint64_t ms) {
+    return {.clock_ms = ms, .reset_count = 2, .restart_count = 0, .safe = true};
+  }
+  std::unique_ptr<EnrolmentStore> Open() {
+    auto store = EnrolmentStore::Open(folder.string());
+    EXPECT_TRUE(store.ok()) << (store.ok() ? "" : store.error().ToString());
+    return std::move(*store);
+  }
+  void WriteBinding(const Enrolment& enrolment, const std::string& file) const {
+    std::ofstream(folder / file, std::ios::trunc) << EncodeEnrolment(enrolment);
+  }
+  static Reason FindReason(EnrolmentStore& store, const std::string& node) {
+    auto found = store.Find(node);
+    EXPECT_FALSE(found.ok());
+    return found.ok() ? Reason::kUsage : found.error().reason;
+  }
+  // The node is blocked, for a reason of which `says` is part; other nodes are not.
+  void ExpectBlocked(const std::string& node, int tpm, const std::string& says) {
+    auto store = Open();
+    ASSERT_EQ(store->problems().size(), 1U) << says;
+    EXPECT_NE(store->problems()[0].ToString().find(says), std::string::npos) << store->problems()[0].ToString();
+    EXPECT_NE(store->problems()[0].where.find(StateFolder::FileOf(node)), std::string::npos);
+    EXPECT_EQ(FindReason(*store, node), Reason::kNodeConflict) << says;
+    EXPECT_EQ(store->Bind(Sample(node, tpm)).error().reason, Reason::kNodeConflict) << says;
+    EXPECT_EQ(store->Advance(node, AkName(1), At(1)).error().reason, Reason::kNodeConflict) << says;
+    EXPECT_TRUE(store->Bind(Sample("other", 8)).ok()) << says;
+    fs::remove(folder / "other.json");
+  }
 
   fs::path folder;
 };
@@ -46,18 +84,51 @@ TEST_F(StoreTest, EnrolmentRoundTrips) {
   EXPECT_EQ(decoded->ek_intermediates, sample.ek_intermediates);
 }
 
-TEST_F(StoreTest, EnrolmentWithoutIntermediatesOrClockRoundTrips) {
+TEST_F(StoreTest, EnrolmentWithoutIntermediatesOutlivesARestart) {
   Enrolment sample = Sample("n", 1);
   sample.ek_intermediates.clear();
-  auto decoded = DecodeEnrolment(EncodeEnrolment(sample));
-  ASSERT_TRUE(decoded.ok()) << decoded.error().ToString();
-  EXPECT_EQ(EncodeEnrolment(*decoded), EncodeEnrolment(sample));
+  ASSERT_TRUE(Open()->Bind(sample).ok());
+  auto store = Open();
+  EXPECT_TRUE(store->problems().empty());
+  auto found = store->Find("n");
+  ASSERT_TRUE(found.ok()) << found.error().ToString();
+  EXPECT_EQ(EncodeEnrolment(*found), EncodeEnrolment(sample));
+}
+
+TEST_F(StoreTest, EveryClockOutlivesARestart) {
+  for (const claims::TpmClock& clock : std::vector<claims::TpmClock>{{UINT64_MAX, UINT32_MAX, UINT32_MAX, true},
+                                                                     {1ULL << 63, 1U << 31, 1U << 31, false},
+                                                                     {INT64_MAX, INT32_MAX, INT32_MAX, true},
+                                                                     {0, 0, 0, false}}) {
+    fs::remove_all(folder);
+    {
+      auto store = Open();
+      ASSERT_TRUE(store->Bind(Sample("n", 1)).ok());
+      ASSERT_TRUE(store->Advance("n", AkName(1), clock).ok());
+    }
+    auto found = Open()->Find("n");
+    ASSERT_TRUE(found.ok()) << clock.clock_ms << " " << found.error().ToString();
+    EXPECT_EQ(found->last_clock, clock);
+  }
+}
+
+TEST_F(StoreTest, ClocksThatNoTpmHasAreRefused) {
+  Enrolment sample = Sample("n", 1);
+  sample.last_clock = At(5);
+  const std::string good = EncodeEnrolment(sample);
+  for (const char* bad : {"\"ms\":-1", "\"ms\":18446744073709551616", "\"ms\":5.0", "\"ms\":\"5\"", "\"no\":5"}) {
+    std::string text = good;
+    text.replace(text.find("\"ms\":5"), 6, bad);
+    auto decoded = DecodeEnrolment(text);
+    ASSERT_FALSE(decoded.ok()) << bad;
+    EXPECT_EQ(decoded.error().reason, Reason::kConfigInvalid) << bad;
+  }
 }
 
 TEST_F(StoreTest, BindingsOutliveTheProcess) {
   ASSERT_TRUE(Open()->Bind(Sample("n", 1)).ok());
   auto reopened = Open();
-  ASSERT_TRUE(reopened->Find("n").has_value());
+  ASSERT_TRUE(reopened->Find("n").ok());
   EXPECT_EQ(reopened->Bind(Sample("n", 2)).error().reason, Reason::kNodeConflict);
   EXPECT_EQ(reopened->Bind(Sample("m", 1)).error().reason, Reason::kNodeConflict);
 }
@@ -66,29 +137,25 @@ TEST_F(StoreTest, TheClockOutlivesTheProcess) {
   {
     auto store = Open();
     ASSERT_TRUE(store->Bind(Sample("n", 1)).ok());
-    ASSERT_TRUE(
-        store->Advance("n", "000b01", {.clock_ms = 100, .reset_count = 2, .restart_count = 0, .safe = true}).ok());
+    ASSERT_TRUE(store->Advance("n", AkName(1), At(100)).ok());
   }
   auto store = Open();
   EXPECT_EQ(store->Find("n")->last_clock->clock_ms, 100U);
-  EXPECT_EQ(store->Advance("n", "000b01", {.clock_ms = 99, .reset_count = 2, .restart_count = 0, .safe = true})
-                .error()
-                .reason,
-            Reason::kClockRewound);
-  EXPECT_EQ(store->Advance("n", "000b02", {.clock_ms = 200, .reset_count = 2, .restart_count = 0, .safe = true})
-                .error()
-                .reason,
-            Reason::kAkUnbound);
+  EXPECT_EQ(store->Advance("n", AkName(1), At(99)).error().reason, Reason::kClockRewound);
+  EXPECT_EQ(store->Advance("n", AkName(2), At(200)).error().reason, Reason::kAkUnbound);
 }
 
-TEST_F(StoreTest, EnrollingTheSameKeyAgainKeepsItsClock) {
+TEST_F(StoreTest, TheClockIsTheTpmsWhicheverKeySigns) {
   auto store = Open();
   ASSERT_TRUE(store->Bind(Sample("n", 1)).ok());
-  ASSERT_TRUE(
-      store->Advance("n", "000b01", {.clock_ms = 100, .reset_count = 2, .restart_count = 0, .safe = true}).ok());
+  ASSERT_TRUE(store->Advance("n", AkName(1), At(100)).ok());
+  for (int ak : {1, 2}) {
+    ASSERT_TRUE(store->Bind(Sample("n", 1, ak)).ok());
+    EXPECT_EQ(store->Find("n")->last_clock, At(100)) << ak;
+    EXPECT_EQ(store->Advance("n", AkName(ak), At(99)).error().reason, Reason::kClockRewound);
+  }
+  fs::remove(folder / "n.json");  // what an admin does for a TPM that was cleared
   ASSERT_TRUE(store->Bind(Sample("n", 1)).ok());
-  EXPECT_TRUE(store->Find("n")->last_clock.has_value());
-  ASSERT_TRUE(store->Bind(Sample("n", 1, "000b02")).ok());
   EXPECT_FALSE(store->Find("n")->last_clock.has_value());
 }
 
@@ -96,15 +163,155 @@ TEST_F(StoreTest, RemovingTheFileReleasesTheBinding) {
   auto store = Open();
   ASSERT_TRUE(store->Bind(Sample("n", 1)).ok());
   fs::remove(folder / "n.json");
-  EXPECT_FALSE(store->Find("n").has_value());
+  EXPECT_EQ(FindReason(*store, "n"), Reason::kAkUnbound);
   EXPECT_TRUE(store->Bind(Sample("n", 2)).ok());
   EXPECT_TRUE(store->Bind(Sample("m", 1)).ok());
 }
 
-TEST_F(StoreTest, AFileThatCannotBeReadIsNotAnAbsentBinding) {
-  ASSERT_TRUE(Open()->Bind(Sample("n", 1)).ok());
-  std::ofstream(folder / "n.json") << "{\"node\": \"n\"";
-  EXPECT_FALSE(EnrolmentStore::Open(folder.string()).ok());
+TEST_F(StoreTest, AReleasedBindingIsNotWrittenAgainByEvidence) {
+  auto store = Open();
+  ASSERT_TRUE(store->Bind(Sample("n", 1)).ok());
+  fs::remove(folder / "n.json");
+  EXPECT_EQ(store->Advance("n", AkName(1), At(1)).error().reason, Reason::kAkUnbound);
+  EXPECT_FALSE(fs::exists(folder / "n.json"));
+}
+
+TEST_F(StoreTest, AVolumeThatWentAwayReleasesNothing) {
+  auto store = Open();
+  ASSERT_TRUE(store->Bind(Sample("n", 1)).ok());
+  fs::path away = folder.string() + ".away";
+  for (bool empty_in_its_place : {false, true}) {
+    fs::rename(folder, away);
+    if (empty_in_its_place) fs::create_directory(folder);
+    EXPECT_TRUE(store->Find("n").ok());
+    EXPECT_EQ(store->Bind(Sample("n", 2)).error().reason, Reason::kInternal);
+    EXPECT_EQ(store->Bind(Sample("m", 2)).error().reason, Reason::kInternal);
+    EXPECT_EQ(store->Advance("n", AkName(1), At(1)).error().reason, Reason::kInternal);
+    EXPECT_TRUE(!fs::exists(folder) || fs::is_empty(folder));
+    fs::remove_all(folder);
+    fs::rename(away, folder);
+  }
+  EXPECT_TRUE(store->Advance("n", AkName(1), At(1)).ok());
+}
+
+TEST_F(StoreTest, AFolderWithTheMarkerOfAnotherRunReleasesNothing) {
+  auto store = Open();
+  ASSERT_TRUE(store->Bind(Sample("n", 1)).ok());
+  std::ofstream(folder / ".gatehouse-state", std::ios::trunc) << std::string(32, '0');
+  fs::remove(folder / "n.json");
+  EXPECT_TRUE(store->Find("n").ok());
+  EXPECT_EQ(store->Bind(Sample("n", 2)).error().reason, Reason::kInternal);
+}
+
+TEST_F(StoreTest, ADiskErrorIsAFaultOfOurs) {
+  auto store = Open();
+  ASSERT_TRUE(store->Bind(Sample("n", 1)).ok());
+  fs::create_directories(folder / "n.json.new/in-the-way");  // where the new content would go
+  EXPECT_EQ(store->Advance("n", AkName(1), At(1)).error().reason, Reason::kInternal);
+  EXPECT_EQ(store->Bind(Sample("n", 1)).error().reason, Reason::kInternal);
+  EXPECT_FALSE(store->Find("n")->last_clock.has_value());
+  fs::remove_all(folder / "n.json.new");
+  EXPECT_TRUE(store->Advance("n", AkName(1), At(1)).ok());
+}
+
+TEST_F(StoreTest, WhatCouldNotBeReadAgainIsNotWritten) {
+  auto store = Open();
+  Enrolment sample = Sample("n", 1);
+  sample.ek_certificate.clear();  // required when it is read
+  EXPECT_EQ(store->Bind(sample).error().reason, Reason::kInternal);
+  EXPECT_FALSE(fs::exists(folder / "n.json"));
+  sample = Sample("n", 1);
+  sample.ak_name = AkName(2);
+  EXPECT_EQ(store->Bind(sample).error().reason, Reason::kInternal);
+  EXPECT_EQ(FindReason(*store, "n"), Reason::kAkUnbound);
+}
+
+TEST_F(StoreTest, AFileThatCannotBeUsedBlocksItsNodeAndNoOther) {
+  Enrolment good = Sample("n", 1);
+  Enrolment wrong_ak = good;
+  wrong_ak.ak_name = AkName(2);
+  Enrolment wrong_ek = good;
+  wrong_ek.ek = Sample("n", 2).ek;
+  struct {
+    std::string content;
+    std::string says;
+  } const cases[] = {
+      {"", "[json-malformed]"},
+      {"{\"node\": \"n\"", "[json-malformed]"},
+      {"{}", "[config-invalid]"},
+      {EncodeEnrolment(wrong_ak), "akName is not the name of akPublic"},
+      {EncodeEnrolment(wrong_ek), "ek is not the fingerprint of ekPublic"},
+      {EncodeEnrolment(Sample("m", 1)), "named after another node"},
+  };
+  fs::create_directories(folder);
+  for (const auto& c : cases) {
+    std::ofstream(folder / "n.json", std::ios::trunc) << c.content;
+    ExpectBlocked("n", 1, c.says);
+  }
+  auto store = Open();
+  fs::remove(folder / "n.json");
+  EXPECT_TRUE(store->Bind(Sample("n", 1)).ok());  // released
+}
+
+TEST_F(StoreTest, OfTwoFilesForOneTpmTheLaterIsBlocked) {
+  Enrolment first = Sample("z", 1);
+  Enrolment second = Sample("a", 1);
+  second.enrolled += Duration(1'000);
+  fs::create_directories(folder);
+  WriteBinding(first, "z.json");
+  WriteBinding(second, "a.json");
+  ExpectBlocked("a", 1, "its TPM is bound to the node z");
+  EXPECT_TRUE(Open()->Find("z").ok());
+}
+
+TEST_F(StoreTest, TwoProcessesDoNotShareAFolder) {
+  auto store = Open();
+  auto second = EnrolmentStore::Open(folder.string());
+  ASSERT_FALSE(second.ok());
+  EXPECT_EQ(second.error().reason, Reason::kConfigInvalid);
+  EXPECT_NE(second.error().detail.find("another process uses it"), std::string::npos);
+  store.reset();
+  EXPECT_TRUE(EnrolmentStore::Open(folder.string()).ok());
+}
+
+TEST_F(StoreTest, AFolderThatCannotBeMadeIsAnError) {
+  std::ofstream(folder) << "a file";
+  auto store = EnrolmentStore::Open(folder.string());
+  ASSERT_FALSE(store.ok());
+  EXPECT_EQ(store.error().reason, Reason::kFileUnreadable);
+}
+
+TEST_F(StoreTest, NamesOfEveryLengthHaveAFile) {
+  auto name = [](std::size_t size) {
+    std::string text;
+    while (text.size() < size) text += (text.size() % 64 == 63) ? '.' : 'a';
+    return text;
+  };
+  const std::string sha = "sha256-" + std::string(64, 'a');
+  EXPECT_EQ(StateFolder::FileOf(name(200)), name(200) + ".json");
+  EXPECT_EQ(StateFolder::FileOf(name(201)).size(), 7U + 64 + 5);
+  EXPECT_NE(StateFolder::FileOf(sha), sha + ".json");  // or it could take the file of a long name
+  const std::vector<std::string> names = {name(200), name(201), name(246), name(253), sha};
+  {
+    auto store = Open();
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      Status bound = store->Bind(Sample(names[i], static_cast<int>(i)));
+      EXPECT_TRUE(bound.ok()) << names[i] << bound.error().ToString();
+    }
+  }
+  auto store = Open();
+  EXPECT_TRUE(store->problems().empty());
+  for (const std::string& each : names) EXPECT_TRUE(store->Find(each).ok()) << each;
+  fs::remove(folder / StateFolder::FileOf(name(253)));
+  EXPECT_EQ(FindReason(*store, name(253)), Reason::kAkUnbound);
+}
+
+TEST_F(StoreTest, AtTheLimitNodesThatAreBoundMayStillEnrol) {
+  auto store = *EnrolmentStore::Open("", 2);
+  ASSERT_TRUE(store->Bind(Sample("a", 1)).ok());
+  ASSERT_TRUE(store->Bind(Sample("b", 2)).ok());
+  EXPECT_EQ(store->Bind(Sample("c", 3)).error().reason, Reason::kLimitExceeded);
+  EXPECT_TRUE(store->Bind(Sample("a", 1, 2)).ok());
 }
 
 HttpCall CallWith(std::optional<ClientIdentity> client, std::string_view authorization) {
@@ -175,6 +382,27 @@ TEST(RoutesTest, StatusOfEveryReasonIsAnError) {
   EXPECT_EQ(StatusOf({Reason::kMessageMalformed, "", ""}), 400);
   EXPECT_EQ(StatusOf({Reason::kNonceReused, "", ""}), 409);
   EXPECT_EQ(StatusOf({Reason::kOverloaded, "", ""}), 503);
+}
+
+TEST(RoutesTest, OurFaultsAreToldByTheirReasonAlone) {
+  for (Reason reason : {Reason::kInternal, Reason::kFileUnreadable, Reason::kConfigInvalid}) {
+    auto told = RefusalOf({reason, "/var/lib/gatehouse/n.json", "no space left"});
+    EXPECT_EQ(told.reason, Token(reason));
+    EXPECT_EQ(told.detail.find("/var"), std::string::npos) << told.detail;
+    EXPECT_EQ(told.detail.find("space"), std::string::npos) << told.detail;
+  }
+}
+
+TEST(RoutesTest, AConflictDoesNotNameTheOtherNode) {
+  auto told = RefusalOf({Reason::kNodeConflict, "a", "its TPM is bound to the node secret-b"});
+  EXPECT_EQ(told.reason, "node-conflict");
+  EXPECT_EQ(told.detail.find("secret-b"), std::string::npos) << told.detail;
+  EXPECT_NE(told.detail.find("an admin must release the old binding"), std::string::npos) << told.detail;
+}
+
+TEST(RoutesTest, OtherRefusalsAreToldInFull) {
+  auto told = RefusalOf({Reason::kPcrMissing, "pcr 7", "not sent"});
+  EXPECT_EQ(told.detail, "pcr 7: not sent [pcr-missing]");
 }
 
 }  // namespace
