@@ -48,6 +48,7 @@ std::optional<std::string> InconsistencyOf(const AttestationResult& result) {
   for (const PolicyAppraisal& appraisal : result.appraisals) {
     if (auto inconsistency = InconsistencyOf(appraisal)) return inconsistency;
     if (!policies.insert(appraisal.policy).second) return "two appraisals by one policy";
+    if (appraisal.expires > result.expires) return "an appraisal that outlives its result";
   }
   return std::nullopt;
 }
@@ -56,6 +57,10 @@ std::optional<std::string> InconsistencyOf(const AttestationResult& result) {
 
 std::string Bounded(const std::string& text) {
   return text.size() > kFindingBytes ? Printable(text, kFindingBytes) : text;
+}
+
+std::int64_t Seconds(WallTime time) {
+  return std::chrono::floor<std::chrono::seconds>(time).time_since_epoch().count();
 }
 
 void WriteAppraisal(JsonWriter& json, const PolicyAppraisal& appraisal) {
@@ -76,7 +81,7 @@ void WriteAppraisal(JsonWriter& json, const PolicyAppraisal& appraisal) {
         .Member("detail", Bounded(finding.detail))
         .EndObject();
   }
-  json.EndArray().EndObject();
+  json.EndArray().Key("gatehouse.expires").Int(Seconds(appraisal.expires)).EndObject();
 }
 
 void WriteSubmodules(JsonWriter& json, const std::vector<PolicyAppraisal>& appraisals) {
@@ -87,10 +92,6 @@ void WriteSubmodules(JsonWriter& json, const std::vector<PolicyAppraisal>& appra
     WriteAppraisal(json, appraisal);
   }
   json.EndObject();
-}
-
-std::int64_t Seconds(WallTime time) {
-  return std::chrono::floor<std::chrono::seconds>(time).time_since_epoch().count();
 }
 
 std::string WriteClaims(const AttestationResult& result) {
@@ -134,6 +135,11 @@ TrustworthinessVector ReadVector(ObjectReader& reader) {
   return {claim("instance-identity"), claim("configuration"), claim("executables"), claim("hardware")};
 }
 
+WallTime ReadTime(ObjectReader& reader, std::string_view key) {
+  constexpr std::int64_t kLatest = 253402300799;  // the year 9999; jose has refused a later "iat" and "exp" already
+  return WallTime(std::chrono::seconds(reader.Int(key, 0, kLatest)));
+}
+
 Tier ReadStatus(ObjectReader& reader) {
   const auto status = TierFromName(reader.String("ear.status"));
   if (!status) reader.Fail("ear.status", "not a tier");
@@ -141,7 +147,7 @@ Tier ReadStatus(ObjectReader& reader) {
 }
 
 PolicyAppraisal ReadAppraisal(ObjectReader& reader) {
-  PolicyAppraisal appraisal{{}, ReadStatus(reader), {}};
+  PolicyAppraisal appraisal{{}, ReadStatus(reader), {}, {}};
   reader.Object("ear.trustworthiness-vector", Presence::kRequired, [&](ObjectReader& claims) {
     // A status that is better than the worst claim would be believed by whoever reads only the status.
     if (StatusOf(ReadVector(claims)) != appraisal.tier) claims.Fail("", "its worst claim is not what ear.status says");
@@ -150,6 +156,7 @@ PolicyAppraisal ReadAppraisal(ObjectReader& reader) {
   reader.Each("gatehouse.findings", Presence::kOptional,
               [&](ObjectReader& finding) { appraisal.findings.push_back(ReadFinding(finding)); });
   if (!reader.Has("gatehouse.findings")) reader.Fail("gatehouse.findings", "missing");
+  appraisal.expires = ReadTime(reader, "gatehouse.expires");
   return appraisal;
 }
 
@@ -179,12 +186,11 @@ Status ReadSubmodules(const codec::JsonDocument& document, JsonView submodules,
 }
 
 Result<AttestationResult> ReadClaims(const codec::JsonDocument& document) {
-  constexpr std::int64_t kLatest = 253402300799;  // the year 9999; jose has refused later dates already
   ObjectReader reader(document, document.root(), Reason::kTokenMalformed);
   AttestationResult result;
   if (reader.String("eat_profile") != kProfile) reader.Fail("eat_profile", "another profile");
-  result.issued = WallTime(std::chrono::seconds(reader.Int("iat", 0, kLatest)));
-  result.expires = WallTime(std::chrono::seconds(reader.Int("exp", 0, kLatest)));
+  result.issued = ReadTime(reader, "iat");
+  result.expires = ReadTime(reader, "exp");
   reader.Object("ear.verifier-id", Presence::kRequired, [](ObjectReader& verifier) {
     std::ignore = verifier.String("build");  // mandatory in an EAR; which build it was decides nothing
     std::ignore = verifier.String("developer");

@@ -23,6 +23,7 @@ struct PolicyAppraisal {
   std::string policy;  // the NodePolicy with its generation, "workers@3fa9…"
   Tier tier;           // kAffirming if and only if there is no finding
   std::vector<appraisal::Finding> findings;
+  WallTime expires{};  // by that policy's validity: not after the result's own
 };
 
 struct AttestationResult {
@@ -34,18 +35,18 @@ struct AttestationResult {
       appraisals;     // one for each policy that matches the node, names distinct; none is "no policy": tier kNone
   std::string nonce;  // base64url of the challenge
   WallTime issued;
-  WallTime expires;
+  WallTime expires;  // the latest of the appraisals
 
   [[nodiscard]] Tier tier() const;  // the worst of the appraisals; kNone without any
 };
 
 // Claims: eat_profile, iat, exp, ear.verifier-id {build, developer}, eat_nonce, gatehouse.node {name, uid?, ak-name,
 // ek}, and submods: one "tpm:<policy>" for each appraisal {ear.status, ear.trustworthiness-vector {instance-identity,
-// configuration, executables, hardware}, ear.appraisal-policy-id, gatehouse.findings [{reason, where, detail}]};
+// configuration, executables, hardware}, ear.appraisal-policy-id, gatehouse.findings [{reason, where, detail}], gatehouse.expires};
 // without any appraisal one "tpm" {ear.status "none"}, since an EAR has at least one. Times are cut to whole seconds.
 // Header: typ "eat+jwt" (RFC 9782). `result` must be consistent: node, ak_name, ek and nonce (base64url) not empty;
-// distinct policies; each affirming without findings, or warning or contraindicated with some. Errors: kInternal (it is
-// not), kKeyMalformed, kLimitExceeded (longer than a token may be).
+// distinct policies; each affirming without findings, or warning or contraindicated with some, and expiring with the
+// result at the latest. Errors: kInternal (it is not), kKeyMalformed, kLimitExceeded (longer than a token may be).
 [[nodiscard]] Result<std::string> Encode(const AttestationResult& result, const crypto::PrivateKey& key);
 
 // A result whose signature, profile, time and consistency (status agrees with the trustworthiness vector) were checked.

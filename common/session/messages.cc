@@ -42,11 +42,9 @@ std::vector<Bytes> ReadCertificates(ObjectReader& reader, std::string_view key) 
   return certificates;
 }
 
-std::string ReadToken(ObjectReader& reader, std::string_view key) {
+std::string ReadToken(ObjectReader& reader, std::string_view key, std::size_t max) {
   std::string text = reader.String(key);
-  if (text.size() > limits::kTokenBytes) {
-    reader.Fail(key, "has more than " + std::to_string(limits::kTokenBytes) + " bytes");
-  }
+  if (text.size() > max) reader.Fail(key, "has more than " + std::to_string(max) + " bytes");
   return text;
 }
 
@@ -83,7 +81,7 @@ Result<EnrollResponse> DecodeEnrollResponse(std::string_view json) {
   return DecodeObject<EnrollResponse>(json, limits::kAttestationBytes, [](ObjectReader& reader, EnrollResponse& m) {
     m.id_object = ReadBytes(reader, "idObject", limits::kTpmStructureBytes);
     m.encrypted_secret = ReadBytes(reader, "encryptedSecret", limits::kTpmStructureBytes);
-    m.ticket = ReadToken(reader, "ticket");
+    m.ticket = ReadToken(reader, "ticket", limits::kTicketBytes);
   });
 }
 
@@ -97,7 +95,7 @@ std::string Encode(const ActivateRequest& m) {
 Result<ActivateRequest> DecodeActivateRequest(std::string_view json) {
   return DecodeObject<ActivateRequest>(json, limits::kAttestationBytes, [](ObjectReader& reader, ActivateRequest& m) {
     m.node = ReadNode(reader);
-    m.ticket = ReadToken(reader, "ticket");
+    m.ticket = ReadToken(reader, "ticket", limits::kTicketBytes);
     m.secret = ReadBytes(reader, "secret", kSecretBytes);
   });
 }
@@ -154,7 +152,7 @@ std::string Encode(const EvidenceResponse& m) {
 
 Result<EvidenceResponse> DecodeEvidenceResponse(std::string_view json) {
   return DecodeObject<EvidenceResponse>(json, limits::kAttestationBytes, [](ObjectReader& reader, EvidenceResponse& m) {
-    m.ear = ReadToken(reader, "ear");
+    m.ear = ReadToken(reader, "ear", limits::kTokenBytes);
     m.status = reader.String("status");
     m.findings = reader.Strings("findings", Presence::kOptional);
     if (!reader.Has("findings")) reader.Fail("findings", "is required");

@@ -113,6 +113,13 @@ Status Challenger::RedeemNonce(const NodeName& node, BytesView ak_name, BytesVie
   return Ok();
 }
 
+std::optional<WallTime> Challenger::IssuedAt(BytesView nonce) {
+  ByteReader reader(nonce, Reason::kNonceMismatch, "nonce");
+  auto issued = reader.TakeU64Be();
+  if (!issued.ok()) return std::nullopt;
+  return WallTime(Duration(static_cast<std::int64_t>(*issued)));
+}
+
 void Challenger::Sweep(MonoTime now) {
   std::erase_if(redeemed_, [now](const auto& of_node) {
     const std::vector<Redeemed>& memory = of_node.second;
@@ -126,23 +133,27 @@ Bytes Challenger::CredentialSecret(const NodeName& node, BytesView subject, Byte
   return Mac(kSecretPurpose, node, subject, time_and_random);
 }
 
-// A ticket is base64url of: time ‖ random ‖ TPM2B(EK fingerprint as text) ‖ TPM2B(AK public) ‖ MAC. The subject of both
-// MACs is what stands between the random and the MAC.
-Challenger::Ticket Challenger::IssueTicket(const NodeName& node, const Digest& ek, BytesView ak_public) {
+// A ticket is base64url of: time ‖ random ‖ u16 size, EK fingerprint as text ‖ u32 size, context ‖ MAC. The subject of
+// both MACs is what stands between the random and the MAC.
+Result<Challenger::Ticket> Challenger::IssueTicket(const NodeName& node, const Digest& ek, BytesView context) {
+  if (context.size() > limits::kTicketContextBytes) {
+    return Error{Reason::kLimitExceeded, "ticket",
+                 "the enrolment has more than " + std::to_string(limits::kTicketContextBytes) + " bytes"};
+  }
   ByteWriter subject;
   subject.PutSized16Be(AsBytes(ek.text()));
-  subject.PutSized16Be(ak_public);
+  PutSized(subject, context);
   Bytes ticket = TimeAndRandom();
   Bytes secret = CredentialSecret(node, subject.bytes(), ticket);
   Bytes mac = Mac(kTicketPurpose, node, subject.bytes(), ticket);
   Append(ticket, subject.bytes());
   Append(ticket, mac);
-  return {EncodeBase64Url(ticket), std::move(secret)};
+  return Ticket{EncodeBase64Url(ticket), std::move(secret)};
 }
 
 Result<Challenger::RedeemedTicket> Challenger::RedeemTicket(const NodeName& node, std::string_view ticket,
                                                             BytesView secret) {
-  if (ticket.size() > limits::kTokenBytes) return Foreign("the ticket");
+  if (ticket.size() > limits::kTicketBytes) return Foreign("the ticket");
   auto bytes = DecodeBase64Url(ticket);
   if (!bytes.ok() || bytes->size() < kTimeBytes + kRandomBytes + kTicketMacBytes) return Foreign("the ticket");
   BytesView view = *bytes;
@@ -157,11 +168,12 @@ Result<Challenger::RedeemedTicket> Challenger::RedeemTicket(const NodeName& node
   }
   ByteReader reader(subject, Reason::kNonceMismatch, "ticket");
   ASSIGN_OR_RETURN(BytesView ek_text, reader.TakeSized16Be(limits::kTpmStructureBytes));
-  ASSIGN_OR_RETURN(BytesView ak_public, reader.TakeSized16Be(limits::kTpmStructureBytes));
+  ASSIGN_OR_RETURN(std::uint32_t size, reader.TakeU32Be());
+  ASSIGN_OR_RETURN(BytesView context, reader.Take(size));
   RETURN_IF_ERROR(reader.ExpectEnd());
   auto ek = Digest::Parse(AsText(ek_text));
   if (!ek.ok()) return Foreign("the ticket");
-  return RedeemedTicket{std::move(*ek), ToBytes(ak_public)};
+  return RedeemedTicket{std::move(*ek), ToBytes(context)};
 }
 
 }  // namespace gatehouse::session

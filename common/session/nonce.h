@@ -4,6 +4,7 @@
 #pragma once
 
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -29,15 +30,19 @@ class Challenger {
   // memory, so that a node which floods us shuts out itself only; or limits::kNodes nodes do).
   [[nodiscard]] Status RedeemNonce(const NodeName& node, BytesView ak_name, BytesView nonce);
 
+  // When a nonce says that it was issued: to be believed of one that was redeemed only. Nothing if it is too short.
+  [[nodiscard]] static std::optional<WallTime> IssuedAt(BytesView nonce);
+
   struct Ticket {
     std::string text;  // goes to the agent and comes back
     Bytes secret;      // 32 bytes: what the credential protects
   };
-  // Binds node, EK fingerprint and the AK's public area.
-  [[nodiscard]] Ticket IssueTicket(const NodeName& node, const Digest& ek, BytesView ak_public);
+  // Binds node, EK fingerprint and `context`: what the caller must know at the second call, the AK at least. Errors:
+  // kLimitExceeded (more than limits::kTicketContextBytes).
+  [[nodiscard]] Result<Ticket> IssueTicket(const NodeName& node, const Digest& ek, BytesView context);
   struct RedeemedTicket {
     Digest ek;
-    Bytes ak_public;
+    Bytes context;
   };
   // Errors: kCredentialUnanswered (wrong secret), kNonceMismatch (not our ticket, another node), kNonceExpired.
   [[nodiscard]] Result<RedeemedTicket> RedeemTicket(const NodeName& node, std::string_view ticket, BytesView secret);
