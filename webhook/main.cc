@@ -1,6 +1,6 @@
 // gatehouse-webhook: wires the admission gate, the attestation service and the listeners from the configuration, by
 // hand, and drains on SIGTERM.
-#include <sys/resource.h>
+#include <poll.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -9,15 +9,18 @@
 #include <csignal>
 #include <cstdlib>
 #include <iostream>
+#include <thread>
 
 #include "common/base/file.h"
 #include "common/base/limits.h"
 #include "common/codec/json.h"
+#include "common/codec/time.h"
 #include "common/crypto/hash.h"
 #include "common/net/https_transport.h"
 #include "webhook/admission/handler.h"
 #include "webhook/attest/routes.h"
 #include "webhook/config/config.h"
+#include "webhook/server/descriptors.h"
 #include "webhook/watch/file_value.h"
 #include "webhook/watch/policy_watcher.h"
 
@@ -27,7 +30,8 @@ namespace {
 constexpr int kExitUsage = 2;
 constexpr int kExitFault = 1;
 constexpr std::size_t kLeastKeyBytes = 32;
-constexpr std::chrono::seconds kHousekeeping{2};  // between looks at what may have changed on disk
+constexpr std::size_t kThreadsBeyondConcurrent = 64;  // which answer that the rest are too many, and what is exempt
+constexpr std::chrono::seconds kHousekeeping{2};      // between looks at what may have changed on disk
 
 // Nothing for no path. An empty file is refused: to the transport no text means the system's authorities, any of which
 // could then vouch for a registry, and no client certificate.
@@ -174,11 +178,13 @@ class Program {
   [[nodiscard]] Status Start();
   // Until SIGTERM or SIGINT.
   void Run(int signals);
-  void Stop();
+  void Stop(int signals);
 
  private:
   [[nodiscard]] Status StartListeners();
   [[nodiscard]] HttpReply Ready() const;
+  // The admission and the attestation listener, at the same time.
+  void DrainListeners();
   void Housekeep();
 
   SystemClock clock_;
@@ -232,10 +238,19 @@ Status Program::Start() {
 }
 
 Status Program::StartListeners() {
-  ASSIGN_OR_RETURN(
-      admission_server_,
-      HttpServer::Make({.name = "admission", .address = config_.admission.listen, .tls = config_.admission.tls}, clock_,
-                       log_));
+  const std::size_t max_concurrent = config_.admission.handler.max_concurrent;
+  const ConnectionShares shares =
+      ShareConnections(RaiseDescriptorLimit(), max_concurrent, config_.attestation.has_value());
+  ASSIGN_OR_RETURN(admission_server_, HttpServer::Make({.name = "admission",
+                                                        .address = config_.admission.listen,
+                                                        .tls = config_.admission.tls,
+                                                        .max_threads = max_concurrent + kThreadsBeyondConcurrent,
+                                                        .max_connections = shares.admission},
+                                                       clock_, log_));
+  if (!config_.admission.tls.require_client_certificate) {
+    log_.Warn("the admission listener requires no client certificate: anybody who reaches it may ask",
+              {{"see", "admission.tls.clientCA, requireClientCertificate"}});
+  }
   admission_server_->Route({.method = "POST",
                             .path = "/validate",
                             .max_body_bytes = limits::kReviewBytes,
@@ -245,15 +260,18 @@ Status Program::StartListeners() {
     ASSIGN_OR_RETURN(attestation_server_, HttpServer::Make({.name = "attestation",
                                                             .address = config_.attestation->listen,
                                                             .tls = config_.attestation->tls,
-                                                            .idle_timeout = std::chrono::seconds(10)},
+                                                            .idle_timeout = std::chrono::seconds(10),
+                                                            .max_connections = shares.attestation},
                                                            clock_, log_));
     AddAttestationRoutes(*attestation_server_, attestation_->service, attestation_->authenticator, metrics_);
     RETURN_IF_ERROR(attestation_server_->Start());
   }
   if (!config_.metrics_listen.empty()) {
-    ASSIGN_OR_RETURN(
-        metrics_server_,
-        HttpServer::Make({.name = "metrics", .address = config_.metrics_listen, .tls = std::nullopt}, clock_, log_));
+    ASSIGN_OR_RETURN(metrics_server_, HttpServer::Make({.name = "metrics",
+                                                        .address = config_.metrics_listen,
+                                                        .tls = std::nullopt,
+                                                        .max_connections = shares.metrics},
+                                                       clock_, log_));
     auto get = [](const char* path) {
       return RouteOptions{.method = "GET", .path = path, .max_body_bytes = 0, .content_type = ""};
     };
@@ -292,6 +310,7 @@ void Program::Housekeep() {
     log_.Failure(telemetry::Level::kError, "agent tokens not reloaded", loaded.error());
   if (auto expiry = attestation_server_->CertificateExpiry(); expiry.has_value())
     metrics_.SetCertificateExpiry("attestation", *expiry);
+  attestation_->service.ForgetReleased();
   auto count = attestation_->nodes.Count();
   for (auto state :
        {gate::NodeState::kUnknown, gate::NodeState::kTrusted, gate::NodeState::kUntrusted, gate::NodeState::kExpired}) {
@@ -299,22 +318,34 @@ void Program::Housekeep() {
   }
 }
 
-void Program::Run(int signals) {
-  while (true) {
-    fd_set readable;
-    FD_ZERO(&readable);
-    FD_SET(signals, &readable);
-    timeval patience{.tv_sec = kHousekeeping.count(), .tv_usec = 0};
-    if (::select(signals + 1, &readable, nullptr, nullptr, &patience) > 0) return;
-    Housekeep();
-  }
+// Whether a signal came within `patience`.
+bool TakeSignal(int signals, Duration patience) {
+  pollfd descriptor{signals, POLLIN, 0};
+  if (::poll(&descriptor, 1, static_cast<int>(patience.count())) <= 0) return false;
+  signalfd_siginfo taken{};
+  return ::read(signals, &taken, sizeof(taken)) == static_cast<ssize_t>(sizeof(taken));
 }
 
-void Program::Stop() {
-  draining_ = true;
-  log_.Info("draining");
+void Program::Run(int signals) {
+  while (!TakeSignal(signals, kHousekeeping)) Housekeep();
+}
+
+void Program::DrainListeners() {
+  std::thread attestation;
+  if (attestation_server_ != nullptr) attestation = std::thread([this] { attestation_server_->Drain(config_.drain); });
   admission_server_->Drain(config_.drain);
-  if (attestation_server_ != nullptr) attestation_server_->Drain(config_.drain);
+  if (attestation.joinable()) attestation.join();
+}
+
+void Program::Stop(int signals) {
+  draining_ = true;
+  // Connections come until everybody who sends them knows that we go: with failurePolicy Fail each one refused is an
+  // object refused. Another signal ends the wait.
+  const Deadline delay(clock_, config_.shutdown_delay);
+  log_.Info("not ready any more", {{"servingFor", codec::FormatDuration(config_.shutdown_delay)}});
+  while (!delay.Passed() && !TakeSignal(signals, std::min<Duration>(delay.Remaining(), kHousekeeping))) Housekeep();
+  log_.Info("draining");
+  DrainListeners();
   policies_.Stop();
   if (metrics_server_ != nullptr) metrics_server_->Drain(Duration(100));
   log_.Info("stopped");
@@ -366,7 +397,7 @@ int Main(int argc, char** argv) {
     return ClassOf(started.error().reason) == ReasonClass::kInternal ? kExitFault : kExitUsage;
   }
   program.Run(signals);
-  program.Stop();
+  program.Stop(signals);
   return 0;
 }
 

@@ -33,6 +33,7 @@ policies: {folder: $GATEHOUSE/policies}
 registry: {insecure: ["$REGISTRY"]}
 cache: {positiveTtl: 10m, negativeTtl: 3s}
 log: {level: info}
+shutdownDelay: 0s
 Y
 }
 

@@ -1,9 +1,15 @@
 // gatehouse-webhook while it serves: admission over TLS, what it says of itself, files that change under it, its end.
+#include <netinet/in.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <csignal>
 #include <future>
 
 #include "tests/fakes/push.h"
 #include "tests/webhook/program/support.h"
+#include "tests/webhook/server/test_client.h"
 
 namespace gatehouse::webhook {
 namespace {
@@ -207,6 +213,102 @@ TEST_F(Serving, RequestUnderWayIsAnsweredAfterSigterm) {
   EXPECT_THAT(answered.message, HasSubstr("[image-not-found]"));
   EXPECT_EQ(webhook.program().Wait(), 0) << webhook.program().err();
   EXPECT_EQ(webhook.Review(api_server_, PodReview("nginx")).status, 0);
+}
+
+// failurePolicy Fail: a connection that is refused while requests still come is an object refused.
+TEST_F(Serving, StillServesForAWhileAfterSigterm) {
+  std::string config = config_;
+  config.replace(config.find("shutdownDelay: 0s"), 17, "shutdownDelay: 5m");
+  Webhook webhook(WriteConfig(config));
+  ASSERT_TRUE(webhook.Serves()) << webhook.program().err();
+  webhook.program().Signal(SIGTERM);
+  std::string readyz = webhook.Url("metrics", "/readyz");
+  ASSERT_TRUE(fakes::Eventually([&] {
+    auto ready = Client{}.Send("GET", readyz);
+    return ready.ok() && ready->status == 503;
+  }));
+  EXPECT_TRUE(webhook.Review(api_server_, PodReview("nginx")).allowed) << "a new connection";
+  EXPECT_THAT(webhook.program().err(), Not(HasSubstr("\"msg\":\"draining\"")));
+  webhook.program().Signal(SIGTERM);  // no more patience
+  EXPECT_EQ(webhook.program().Wait(), 0);
+  EXPECT_THAT(webhook.program().err(), HasSubstr("\"msg\":\"stopped\""));
+}
+
+TEST_F(Serving, SaysThatAnybodyMayAsk) {
+  Webhook open(WriteConfig(config_));
+  ASSERT_TRUE(open.Serves()) << open.program().err();
+  EXPECT_THAT(open.program().err(), HasSubstr("anybody who reaches it may ask"));
+  (void)folder_.Write("clients.pem", ca_.pem());
+  std::string config = config_;
+  config.replace(config.find("tls.key\"}"), 9,
+                 "tls.key\", clientCA: \"{folder}/clients.pem\", requireClientCertificate: true}");
+  Webhook closed(WriteConfig(config));
+  ASSERT_TRUE(closed.Serves()) << closed.program().err();
+  EXPECT_THAT(closed.program().err(), Not(HasSubstr("anybody who reaches it may ask")));
+}
+
+// More connections to the metrics port than the program has descriptors: the admission port has its own share.
+TEST_F(Serving, FloodOfTheMetricsPortLeavesAdmissionAlone) {
+  Webhook webhook(WriteConfig(config_));
+  ASSERT_TRUE(webhook.Serves()) << webhook.program().err();
+  rlimit few{.rlim_cur = 300, .rlim_max = 300};  // as a machine may have it
+  ASSERT_EQ(prlimit(webhook.program().pid(), RLIMIT_NOFILE, &few, nullptr), 0);
+  int port = webhook.Port("metrics");
+  std::vector<TestClient> crowd;
+  for (int i = 0; i < 400; ++i) crowd.emplace_back(port);
+  for (TestClient& client : crowd) (void)client.Send("GET / HT");
+  EXPECT_TRUE(webhook.Review(api_server_, PodReview("nginx")).allowed);
+  auto open = std::filesystem::directory_iterator("/proc/" + std::to_string(webhook.program().pid()) + "/fd");
+  EXPECT_LT(std::distance(begin(open), end(open)), 200);
+}
+
+// A registry that accepts connections and never says anything.
+class SilentRegistry {
+ public:
+  SilentRegistry() {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(address);
+    EXPECT_EQ(bind(socket_, reinterpret_cast<sockaddr*>(&address), size), 0);
+    EXPECT_EQ(listen(socket_, 1024), 0);
+    EXPECT_EQ(getsockname(socket_, reinterpret_cast<sockaddr*>(&address), &size), 0);
+    port_ = ntohs(address.sin_port);
+  }
+  ~SilentRegistry() { close(socket_); }
+  SilentRegistry(const SilentRegistry&) = delete;
+  SilentRegistry& operator=(const SilentRegistry&) = delete;
+  [[nodiscard]] std::string host() const { return "127.0.0.1:" + std::to_string(port_); }
+
+ private:
+  int socket_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  int port_ = 0;
+};
+
+// One more than may be under way is told so at once, however many these are: it does not wait for a thread until it is
+// too late.
+TEST_F(Serving, RequestsBeyondMaxConcurrentAreAnsweredAtOnce) {
+  constexpr int kConcurrent = 80;  // more than a listener has threads by default
+  SilentRegistry registry;
+  auto key = *crypto::PrivateKey::Generate(crypto::KeyType::kEcP256);
+  (void)folder_.Write("policies/images.yaml", KeyPolicy("**", key.Public()));
+  std::string config = config_ + LoopbackRegistry(registry.host());
+  config.replace(config.find("admission:\n"), 11, "admission:\n  maxConcurrent: " + std::to_string(kConcurrent) + "\n");
+  Webhook webhook(WriteConfig(config));
+  ASSERT_TRUE(webhook.Serves()) << webhook.program().err();
+  std::vector<std::future<Answer>> answers;
+  for (int i = 0; i < kConcurrent + 10; ++i) {
+    answers.push_back(std::async(std::launch::async, [&, i] {
+      return webhook.Review(api_server_, PodReview(registry.host() + "/app" + std::to_string(i) + ":1"), "?timeout=8s");
+    }));
+  }
+  int beyond = 0;
+  for (auto& each : answers) {
+    Answer answer = each.get();
+    EXPECT_EQ(answer.status, 200) << answer.message;
+    if (answer.message.find("[overloaded]") != std::string::npos) ++beyond;
+  }
+  EXPECT_GT(beyond, 0);
 }
 
 TEST_F(Serving, SignalsEndIt) {

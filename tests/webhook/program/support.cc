@@ -120,6 +120,7 @@ ProgramTest::ProgramTest() {
   tls: {certificate: "{folder}/tls.crt", key: "{folder}/tls.key"}
 metrics: {listen: "127.0.0.1:0"}
 policies: {folder: "{folder}/policies", reloadInterval: 100ms}
+shutdownDelay: 0s
 )";
 }
 
