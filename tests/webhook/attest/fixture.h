@@ -39,15 +39,25 @@ struct TestNode {
 
 class AttestFixture : public ::testing::Test {
  protected:
-  AttestFixture() { Load(PolicyYaml()); }
+  // `folder` of the bindings; empty: in memory.
+  explicit AttestFixture(const std::string& folder = "") : enrolments(*EnrolmentStore::Open(folder)) {
+    Load(PolicyYaml());
+  }
 
   // Two PCRs of the bank, as the first node's TPM has them.
-  std::string PolicyYaml(const std::string& name = "workers", const std::string& seven = "") {
+  std::string PolicyYaml(const std::string& name = "workers", const std::string& seven = "",
+                         const std::string& validity = "60s") {
     auto value = [&](unsigned pcr) { return EncodeHex(node.tpm.Pcr(HashAlgorithm::kSha256, pcr)); };
     return "apiVersion: gatehouse.dev/v1alpha1\nkind: NodePolicy\nmetadata: {name: " + name +
-           "}\nspec:\n  nodes: [{glob: \"worker-*\"}]\n  validity: 60s\n  tpm:\n    trustRoots: [vendor]\n    pcrs:\n  "
+           "}\nspec:\n  nodes: [{glob: \"worker-*\"}]\n  validity: " + validity +
+           "\n  tpm:\n    trustRoots: [vendor]\n    pcrs:\n  "
            "    bank: sha256\n      values: {\"0\": [\"" +
            value(0) + "\"], \"7\": [\"" + (seven.empty() ? value(7) : seven) + "\"]}\n---\n" + TrustRootYaml(vendor);
+  }
+  // The same without its trust root, to stand before another.
+  std::string PolicyAlone(const std::string& name, const std::string& seven = "", const std::string& validity = "60s") {
+    std::string yaml = PolicyYaml(name, seven, validity);
+    return yaml.substr(0, yaml.find("---\n") + 4);
   }
   static std::string TrustRootYaml(const fakes::TestCa& ca) {
     std::string yaml =
@@ -108,7 +118,7 @@ class AttestFixture : public ::testing::Test {
   telemetry::Logger log{-1, telemetry::Level::kOff, clock};
   Random random = crypto::SystemRandom();
   session::Challenger challenger{Bytes(32, 7), clock, random};
-  std::unique_ptr<EnrolmentStore> enrolments = *EnrolmentStore::Open("");
+  std::unique_ptr<EnrolmentStore> enrolments;
   NodeStore nodes{clock};
   crypto::PrivateKey signing_key = *crypto::PrivateKey::Generate(crypto::KeyType::kEcP256);
   AttestationService service{{.clock = clock,

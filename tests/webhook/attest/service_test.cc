@@ -1,4 +1,7 @@
 // The attestation session against the verifier: enrolment, evidence, states, and the attacks on them.
+#include <filesystem>
+#include <fstream>
+
 #include "tests/webhook/attest/fixture.h"
 
 namespace gatehouse::webhook {
@@ -7,7 +10,7 @@ namespace {
 using gate::NodeState;
 
 Reason ReasonOf(const auto& result) {
-  return result.ok() ? Reason::kInternal : result.error().reason;
+  return result.ok() ? Reason::kUsage : result.error().reason;  // which nothing here fails with
 }
 
 TEST_F(AttestFixture, NodeThatEnrolsAndAttestsIsTrustedUntilItsResultExpires) {
@@ -261,6 +264,276 @@ TEST_F(AttestFixture, CountsNodesByState) {
   EXPECT_EQ(nodes.Count(), (std::map<NodeState, std::size_t>{{NodeState::kTrusted, 1}}));
   clock.Advance(Duration(60'000));
   EXPECT_EQ(nodes.Count(), (std::map<NodeState, std::size_t>{{NodeState::kExpired, 1}}));
+}
+
+// --- what a TPM with a certificate chain in its NV brings
+
+fakes::CertificateSpec Padded(const std::string& name, std::size_t size) {
+  return fakes::CaSpec(name).With("1.2.3.4", "ASN1:UTF8String:" + std::string(size, 'x'));
+}
+
+TEST_F(AttestFixture, TpmWithACertificateChainEnrols) {
+  fakes::TestCa first = vendor.Intermediate(Padded("first", 900));
+  fakes::TestCa second = first.Intermediate(Padded("second", 900));
+  EXPECT_GE(first.der().size(), 1'300U);
+  node.certificate = node.tpm.IssueEkCertificate(second);
+  auto request = node.EnrollRequest("worker-1");
+  request.ek_intermediates = {first.der(), second.der()};
+  auto challenge = service.Enroll(Node("worker-1"), request);
+  ASSERT_TRUE(challenge.ok()) << challenge.error().ToString();
+  auto read = session::DecodeEnrollResponse(session::Encode(*challenge));  // as the agent gets it
+  ASSERT_TRUE(read.ok()) << read.error().ToString();
+  auto secret = node.tpm.ActivateCredential(node.ak.name(), read->id_object, read->encrypted_secret);
+  auto answer = session::DecodeActivateRequest(
+      session::Encode(session::ActivateRequest{.node = "worker-1", .ticket = read->ticket, .secret = *secret}));
+  ASSERT_TRUE(answer.ok()) << answer.error().ToString();
+  ASSERT_TRUE(service.Activate(Node("worker-1"), *answer).ok());
+  EXPECT_EQ(enrolments->Find("worker-1")->ek_intermediates, request.ek_intermediates);
+  ASSERT_TRUE(Attest("worker-1", node).ok());
+  EXPECT_EQ(State("worker-1"), NodeState::kTrusted);
+}
+
+TEST_F(AttestFixture, EnrolmentLargerThanATicketIsRefused) {
+  auto request = node.EnrollRequest("worker-1");
+  fakes::TestCa large = vendor.Intermediate(Padded("large", 50'000));
+  request.ek_intermediates = {large.der()};  // more than a 16-bit size can tell
+  EXPECT_TRUE(service.Enroll(Node("worker-1"), request).ok());
+  request.ek_intermediates = {large.der(), large.der()};
+  EXPECT_EQ(ReasonOf(service.Enroll(Node("worker-1"), request)), Reason::kLimitExceeded);
+}
+
+// --- validity
+
+TEST_F(AttestFixture, ValidityLongerThanTheIntervalIsApplied) {
+  Load(PolicyYaml("workers", "", "10m"));
+  ASSERT_TRUE(Enrol("worker-1", node).ok());
+  auto response = Attest("worker-1", node);
+  ASSERT_TRUE(response.ok());
+  EXPECT_EQ(response->next_ms, 60'000);  // the interval
+  clock.Advance(Duration(599'999));
+  EXPECT_EQ(State("worker-1"), NodeState::kTrusted);
+  clock.Advance(Duration(1));
+  EXPECT_EQ(State("worker-1"), NodeState::kExpired);
+}
+
+TEST_F(AttestFixture, EachPolicyHasItsOwnValidity) {
+  Load(PolicyAlone("trial", "", "10s") + PolicyYaml("workers", "", "5m"));
+  ASSERT_TRUE(Enrol("worker-1", node).ok());
+  auto response = Attest("worker-1", node);
+  ASSERT_TRUE(response.ok());
+  EXPECT_EQ(response->next_ms, 5'000);  // half of the shortest
+  auto ear = ear::Verify(response->ear, {signing_key.Public()}, clock.Wall());
+  ASSERT_TRUE(ear.ok());
+  EXPECT_EQ(ear->result().expires, clock.Wall() + std::chrono::minutes(5));
+  clock.Advance(Duration(10'000));
+  EXPECT_EQ(Trust("worker-1", "trial").state, NodeState::kExpired);
+  EXPECT_EQ(Trust("worker-1", "workers").state, NodeState::kTrusted);
+  EXPECT_EQ(nodes.Count(), (std::map<NodeState, std::size_t>{{NodeState::kExpired, 1}}));
+  service.Reappraise();  // makes nothing younger
+  EXPECT_EQ(Trust("worker-1", "trial").state, NodeState::kExpired);
+  clock.Advance(Duration(290'000));
+  EXPECT_EQ(Trust("worker-1", "workers").state, NodeState::kExpired);
+}
+
+TEST_F(AttestFixture, WithoutAPolicyAResultLastsTwoIntervals) {
+  ASSERT_TRUE(Enrol("worker-1", node).ok());
+  auto evidence = Collect("worker-1", node);
+  set = std::make_shared<policy::PolicySet>();
+  auto response = service.Evidence(Node("worker-1"), *evidence);
+  ASSERT_TRUE(response.ok()) << response.error().ToString();
+  EXPECT_EQ(response->status, "none");
+  auto ear = ear::Verify(response->ear, {signing_key.Public()}, clock.Wall());
+  ASSERT_TRUE(ear.ok());
+  EXPECT_EQ(ear->result().expires - ear->result().issued, std::chrono::minutes(2));
+}
+
+// --- faults of ours, and evidence that comes late
+
+TEST_F(AttestFixture, AppraisalThatFailsTakesTheTrustAway) {
+  ASSERT_TRUE(Enrol("worker-1", node).ok());
+  ASSERT_TRUE(Attest("worker-1", node).ok());
+  AttestationService broken({.clock = clock,
+                             .random = random,
+                             .challenger = challenger,
+                             .enrolments = *enrolments,
+                             .nodes = nodes,
+                             .signing_key = *crypto::PrivateKey::Generate(crypto::KeyType::kEcP384),  // cannot sign
+                             .policies = [this] { return set; },
+                             .log = log},
+                            {});
+  auto evidence = Collect("worker-1", node);
+  EXPECT_EQ(broken.Evidence(Node("worker-1"), *evidence).error().reason, Reason::kInternal);
+  auto trust = Trust("worker-1");
+  EXPECT_EQ(trust.state, NodeState::kUntrusted);
+  ASSERT_EQ(trust.findings.size(), 1U);
+  EXPECT_EQ(trust.findings[0].reason, Reason::kInternal);
+}
+
+TEST_F(AttestFixture, FindingsAreBounded) {
+  std::string yaml = PolicyYaml();
+  std::string values;
+  for (unsigned pcr : {0U, 1U, 2U, 3U, 4U, 5U, 6U, 7U})
+    values += (pcr == 0 ? "\"" : ", \"") + std::to_string(pcr) + "\": [\"" + std::string(64, 'a') + "\"]";
+  std::size_t from = yaml.find("values: {") + 9;
+  yaml.replace(from, yaml.find('}', from) - from, values);
+  std::string policies;
+  for (int i = 0; i < 8; ++i) {
+    std::string each = yaml.substr(0, yaml.find("---\n") + 4);
+    policies += each.replace(each.find("name: workers"), 13, "name: trial-" + std::to_string(i));
+  }
+  Load(policies + yaml);
+  ASSERT_TRUE(Enrol("worker-1", node).ok());
+  ASSERT_TRUE(Attest("worker-1", node).ok());
+  auto trust = Trust("worker-1");
+  EXPECT_EQ(trust.state, NodeState::kUntrusted);
+  ASSERT_EQ(trust.findings.size(), 4U);  // 32 among nine policies, and the one that counts the rest
+  EXPECT_EQ(trust.findings[3].detail, "and 5 more");
+  EXPECT_EQ(trust.findings[3].reason, Reason::kPcrMismatch);
+}
+
+TEST_F(AttestFixture, OvertakenEvidenceDoesNotRevokeTheNewerResult) {
+  ASSERT_TRUE(Enrol("worker-1", node).ok());
+  auto early = Collect("worker-1", node);
+  auto late = Collect("worker-1", node);
+  clock.Advance(Duration(1));
+  ASSERT_TRUE(service.Evidence(Node("worker-1"), *late).ok());
+  EXPECT_EQ(ReasonOf(service.Evidence(Node("worker-1"), *early)), Reason::kClockRewound);
+  EXPECT_EQ(State("worker-1"), NodeState::kTrusted);
+  // A challenge that went out after the result was in cannot have been answered before it.
+  clock.Advance(Duration(1));
+  auto rewound = Attest("worker-1", node, [](auto& attest) { attest.clock.clock_ms -= 500'000; });
+  EXPECT_EQ(ReasonOf(rewound), Reason::kClockRewound);
+  EXPECT_NE(rewound.error().detail.find("an admin must release"), std::string::npos);
+  EXPECT_EQ(State("worker-1"), NodeState::kUntrusted);
+}
+
+TEST_F(AttestFixture, OvertakenEvidenceThatIsForgedStillCounts) {
+  ASSERT_TRUE(Enrol("worker-1", node).ok());
+  auto early = Collect("worker-1", node);
+  auto late = Collect("worker-1", node);
+  clock.Advance(Duration(1));
+  ASSERT_TRUE(service.Evidence(Node("worker-1"), *late).ok());
+  early->quote.signature.back() ^= 1;
+  EXPECT_EQ(ReasonOf(service.Evidence(Node("worker-1"), *early)), Reason::kSignatureInvalid);
+  EXPECT_EQ(State("worker-1"), NodeState::kUntrusted);
+}
+
+TEST_F(AttestFixture, FreshKeyOfTheSameTpmDoesNotHideARewind) {
+  ASSERT_TRUE(Enrol("worker-1", node).ok());
+  ASSERT_TRUE(Attest("worker-1", node).ok());
+  node.ak = node.tpm.CreateAk();
+  ASSERT_TRUE(Enrol("worker-1", node).ok());
+  auto rewound = Attest("worker-1", node, [](auto& attest) { attest.clock.clock_ms -= 500'000; });
+  EXPECT_EQ(ReasonOf(rewound), Reason::kClockRewound);
+}
+
+// --- policies that change while evidence is judged
+
+TEST_F(AttestFixture, PolicyThatChangesUnderTheAppraisalIsAppliedAsWell) {
+  ASSERT_TRUE(Enrol("worker-1", node).ok());
+  auto evidence = Collect("worker-1", node);
+  auto before = set;
+  Load(PolicyYaml("workers", std::string(64, 'a')));
+  int asked = 0;
+  AttestationService racing({.clock = clock,
+                             .random = random,
+                             .challenger = challenger,
+                             .enrolments = *enrolments,
+                             .nodes = nodes,
+                             .signing_key = signing_key,
+                             .policies = [&] { return asked++ == 0 ? before : set; },
+                             .log = log},
+                            {});
+  auto response = racing.Evidence(Node("worker-1"), *evidence);
+  ASSERT_TRUE(response.ok());
+  EXPECT_EQ(response->status, "contraindicated");
+  EXPECT_EQ(State("worker-1"), NodeState::kUntrusted);
+}
+
+// --- bindings on disk
+
+std::string CleanFolder() {
+  std::string folder = ::testing::TempDir() + "/attest-on-disk-" + std::to_string(::getpid());
+  std::filesystem::remove_all(folder);
+  return folder;
+}
+
+class AttestOnDisk : public AttestFixture {
+ protected:
+  AttestOnDisk() : AttestFixture(CleanFolder()) {}
+  ~AttestOnDisk() override { (void)CleanFolder(); }
+  std::string folder = ::testing::TempDir() + "/attest-on-disk-" + std::to_string(::getpid());
+};
+
+TEST_F(AttestOnDisk, DiskErrorDoesNotCountAgainstTheNode) {
+  ASSERT_TRUE(Enrol("worker-1", node).ok());
+  ASSERT_TRUE(Attest("worker-1", node).ok());
+  std::filesystem::create_directories(folder + "/worker-1.json.new/in-the-way");
+  EXPECT_EQ(ReasonOf(Attest("worker-1", node)), Reason::kInternal);
+  EXPECT_EQ(State("worker-1"), NodeState::kTrusted);
+}
+
+TEST_F(AttestOnDisk, TrustEndsWithTheBinding) {
+  ASSERT_TRUE(Enrol("worker-1", node).ok());
+  ASSERT_TRUE(Attest("worker-1", node).ok());
+  service.ForgetReleased();
+  EXPECT_EQ(State("worker-1"), NodeState::kTrusted);
+  std::filesystem::remove(folder + "/worker-1.json");
+  service.ForgetReleased();
+  EXPECT_EQ(State("worker-1"), NodeState::kUnknown);
+}
+
+TEST_F(AttestOnDisk, TrustEndsWhenAnotherNodeTakesTheReleasedTpm) {
+  ASSERT_TRUE(Enrol("worker-1", node).ok());
+  ASSERT_TRUE(Attest("worker-1", node).ok());
+  std::filesystem::remove(folder + "/worker-1.json");
+  ASSERT_TRUE(Enrol("worker-2", node).ok());
+  service.ForgetReleased();
+  EXPECT_EQ(State("worker-1"), NodeState::kUnknown);
+}
+
+TEST_F(AttestOnDisk, TrustEndsAtTheFirstCallAfterTheRelease) {
+  ASSERT_TRUE(Enrol("worker-1", node).ok());
+  ASSERT_TRUE(Attest("worker-1", node).ok());
+  std::filesystem::remove(folder + "/worker-1.json");
+  EXPECT_EQ(ReasonOf(Attest("worker-1", node)), Reason::kAkUnbound);
+  EXPECT_EQ(State("worker-1"), NodeState::kUnknown);
+}
+
+TEST_F(AttestOnDisk, AVolumeThatWentAwayDoesNotEndTrustNorCountAgainstTheNode) {
+  ASSERT_TRUE(Enrol("worker-1", node).ok());
+  ASSERT_TRUE(Attest("worker-1", node).ok());
+  std::filesystem::remove_all(folder);
+  service.ForgetReleased();
+  EXPECT_EQ(ReasonOf(Attest("worker-1", node)), Reason::kInternal);
+  EXPECT_EQ(State("worker-1"), NodeState::kTrusted);
+  EXPECT_EQ(ReasonOf(Enrol("worker-1", TestNode(vendor))), Reason::kInternal);
+}
+
+TEST_F(AttestOnDisk, BlockedNodesAreLogged) {
+  enrolments.reset();
+  std::ofstream(folder + "/worker-1.json") << "{";
+  enrolments = *EnrolmentStore::Open(folder);
+  int pipe_ends[2];
+  ASSERT_EQ(::pipe(pipe_ends), 0);
+  telemetry::Logger logger(pipe_ends[1], telemetry::Level::kInfo, clock);
+  AttestationService restarted({.clock = clock,
+                                .random = random,
+                                .challenger = challenger,
+                                .enrolments = *enrolments,
+                                .nodes = nodes,
+                                .signing_key = signing_key,
+                                .policies = [this] { return set; },
+                                .log = logger},
+                               {});
+  ::close(pipe_ends[1]);
+  std::string line(4'096, '\0');
+  line.resize(static_cast<std::size_t>(std::max<ssize_t>(0, ::read(pipe_ends[0], line.data(), line.size()))));
+  ::close(pipe_ends[0]);
+  EXPECT_NE(line.find("node blocked by its binding's file"), std::string::npos) << line;
+  EXPECT_NE(line.find("worker-1.json"), std::string::npos) << line;
+  EXPECT_EQ(ReasonOf(restarted.Challenge(Node("worker-1"), {.node = "worker-1", .ak_name = node.AkName()})),
+            Reason::kNodeConflict);
 }
 
 }  // namespace
