@@ -43,8 +43,27 @@ Result<std::map<std::string, Digest>> AgentAuthenticator::ParseTokens(std::strin
 }
 
 void AgentAuthenticator::SetTokens(std::map<std::string, Digest> tokens) {
+  std::set<std::string, std::less<>> digests;
+  for (const auto& [node, digest] : tokens) digests.insert(digest.text());
   std::lock_guard lock(mutex_);
   tokens_ = std::move(tokens);
+  digests_ = std::move(digests);
+}
+
+Status AgentAuthenticator::MaySpeak(const HttpCall& call) const {
+  if (call.client.has_value()) {
+    if (NodeOfCertificate(*call.client).has_value()) return Ok();
+    return Error{Reason::kIdentityUnauthenticated, "",
+                 "the client certificate is not of the form CN=system:node:NAME, O=system:nodes"};
+  }
+  if (!call.authorization.starts_with(kBearer)) {
+    return Error{Reason::kIdentityUnauthenticated, "", "neither a client certificate nor a bearer token was presented"};
+  }
+  // How long the search takes tells of the digest only, from which no token follows.
+  const Digest presented = crypto::Sha256Digest(AsBytes(call.authorization.substr(kBearer.size())));
+  std::lock_guard lock(mutex_);
+  if (digests_.contains(presented.text())) return Ok();
+  return Error{Reason::kIdentityUnauthenticated, "", "the token is not known"};
 }
 
 Status AgentAuthenticator::Authorize(const HttpCall& call, const NodeName& node) const {

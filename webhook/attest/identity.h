@@ -3,6 +3,7 @@
 
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
 
 #include "common/base/types.h"
@@ -21,12 +22,15 @@ class AgentAuthenticator {
   // Replaces the tokens: the file is read again when it changes.
   void SetTokens(std::map<std::string, Digest> tokens);
 
+  // Whether the caller speaks for any node at all: known before a request names one.
+  [[nodiscard]] Status MaySpeak(const HttpCall& call) const;
   // That the caller speaks for `node`. Errors: kIdentityUnauthenticated, kIdentityMismatch.
   [[nodiscard]] Status Authorize(const HttpCall& call, const NodeName& node) const;
 
  private:
   mutable std::mutex mutex_;
   std::map<std::string, Digest> tokens_;
+  std::set<std::string, std::less<>> digests_;  // of tokens_: whoever calls makes us look, so it must not take long
 };
 
 }  // namespace gatehouse::webhook

@@ -40,7 +40,14 @@ void Add(HttpServer& server, AttestationService& service, const AgentAuthenticat
   server.Route({.method = "POST",
                 .path = std::string(call.path),
                 .max_body_bytes = call.max_body_bytes,
-                .content_type = "application/json"},
+                .content_type = "application/json",
+                // Evidence may have limits::kEvidenceBytes: not from just anybody.
+                .admit = [call, &service, &authenticator, &metrics](const HttpCall& head) -> std::optional<HttpReply> {
+                  Status known = authenticator.MaySpeak(head);
+                  if (known.ok()) return std::nullopt;
+                  metrics.CountAttestation(call.name, Token(known.error().reason));
+                  return Refuse(known.error(), call.name, service.log());
+                }},
                [call, &service, &authenticator, &metrics](const HttpCall& http) -> HttpReply {
                  Result<Response> response = Serve(call, service, authenticator, http);
                  metrics.CountAttestation(call.name, response.ok() ? "ok" : Token(response.error().reason));

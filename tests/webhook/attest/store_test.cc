@@ -364,6 +364,25 @@ TEST(IdentityTest, TokensSpeakForTheNodeTheyAreListedFor) {
             Reason::kIdentityUnauthenticated);
 }
 
+// Before a request names its node: who may not speak for any is not listened to.
+TEST(IdentityTest, WhoMaySpeakAtAll) {
+  AgentAuthenticator authenticator;
+  authenticator.SetTokens({{"n1", crypto::Sha256Digest(AsBytes("one"))}});
+  ClientIdentity agent{.common_name = "system:node:n9", .organizations = {"system:nodes"}};
+  ClientIdentity other{.common_name = "admin", .organizations = {"system:masters"}};
+  EXPECT_TRUE(authenticator.MaySpeak(CallWith(agent, "")).ok());
+  EXPECT_TRUE(authenticator.MaySpeak(CallWith(std::nullopt, "Bearer one")).ok());
+  for (const HttpCall& call :
+       {CallWith(std::nullopt, ""), CallWith(std::nullopt, "Bearer "), CallWith(std::nullopt, "Bearer two"),
+        CallWith(std::nullopt, "Basic one"), CallWith(other, ""), CallWith(other, "Bearer one")}) {
+    Status may = authenticator.MaySpeak(call);
+    ASSERT_FALSE(may.ok()) << call.authorization;
+    EXPECT_EQ(may.error().reason, Reason::kIdentityUnauthenticated);
+  }
+  authenticator.SetTokens({});
+  EXPECT_FALSE(authenticator.MaySpeak(CallWith(std::nullopt, "Bearer one")).ok());
+}
+
 TEST(IdentityTest, TokenFilesAreStrict) {
   for (const char* bad : {"n1: one\n", "N_1: sha256:00\n", "- n1\n", "n1: {}\n"}) {
     auto tokens = AgentAuthenticator::ParseTokens(bad, "tokens.yaml");
