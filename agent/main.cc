@@ -31,6 +31,7 @@ constexpr int kUsage = 2;
 // What is under way when the program is to end, a request or a TPM command, gets so long.
 constexpr unsigned kGraceSeconds = 5;
 
+volatile std::sig_atomic_t grace_over_status = kAttested;  // an attestation once that did not come to its end is none
 int stop_pipe_write = -1;  // for the signal handler alone, which has no other way to anything
 
 extern "C" void OnStop(int) {
@@ -41,7 +42,7 @@ extern "C" void OnStop(int) {
 }
 
 extern "C" void OnGraceOver(int) {
-  ::_exit(kAttested);
+  ::_exit(grace_over_status);
 }
 
 // SIGTERM and SIGINT end the wait at once, and the program after what is under way.
@@ -144,6 +145,7 @@ int Main(int argc, char** argv) {
   }
   // tpm2-tss writes lines of its own to our log unless told not to; every error of its is in one of ours.
   ::setenv("TSS2_LOG", "all+none", 0);
+  if (arguments.once) grace_over_status = kNotAttested;
   StopSignal stop;
   if (!stop.Install()) {
     std::cerr << "cannot install signal handlers\n";

@@ -88,12 +88,13 @@ Result<session::EvidenceResponse> Attester::TryOnce(Server& server) {
   session::EvidenceRequest evidence;
   evidence.node = parts_.node.text();
   ASSIGN_OR_RETURN(Bytes name, parts_.tpm.AkName());
+  ASSIGN_OR_RETURN(std::vector<HashAlgorithm> banks, parts_.tpm.PcrBanks());
   parts_.tpm.Close();
   evidence.ak_name = EncodeHex(name);
-  ASSIGN_OR_RETURN(
-      session::ChallengeResponse challenge,
-      server.Post(session::kChallengePath, Encode(session::ChallengeRequest{evidence.node, evidence.ak_name}),
-                  &session::DecodeChallengeResponse));
+  ASSIGN_OR_RETURN(session::ChallengeResponse challenge,
+                   server.Post(session::kChallengePath,
+                               Encode(session::ChallengeRequest{evidence.node, evidence.ak_name, std::move(banks)}),
+                               &session::DecodeChallengeResponse));
   ASSIGN_OR_RETURN(TpmQuote quote, parts_.tpm.Quote(challenge.nonce, challenge.selection));
   parts_.tpm.Close();
   evidence.nonce = std::move(challenge.nonce);

@@ -37,6 +37,8 @@ class TpmDevice {
   // The TPM name of the attestation key, which is created if there is none yet or if the TPM was cleared since. Also
   // kFileUnreadable.
   [[nodiscard]] virtual Result<Bytes> AkName() = 0;
+  // The banks of PCRs that the TPM has allocated and we know, at least one. Also kPcrMissing: none.
+  [[nodiscard]] virtual Result<std::vector<HashAlgorithm>> PcrBanks() = 0;
   // What enrolment needs. Also kFileUnreadable, kCertificateMalformed.
   [[nodiscard]] virtual Result<TpmIdentity> ReadIdentity() = 0;
   // TPM2_ActivateCredential. Also kCredentialUnanswered: the credential was made for another EK or AK.

@@ -48,6 +48,11 @@ class EsapiDevice final : public TpmDevice {
     return ak_->name;
   }
 
+  [[nodiscard]] Result<std::vector<HashAlgorithm>> PcrBanks() override {
+    RETURN_IF_ERROR(NeedConnection());
+    return ReadPcrBanks(*connection_);
+  }
+
   [[nodiscard]] Result<TpmIdentity> ReadIdentity() override {
     RETURN_IF_ERROR(NeedAk());
     RETURN_IF_ERROR(NeedEk());

@@ -85,6 +85,14 @@ Status TakeValues(const TPML_PCR_SELECTION& out, const TPML_DIGEST& digests, TPM
   return Ok();
 }
 
+unsigned BitsIn(const TPML_PCR_SELECTION& list) {
+  unsigned bits = 0;
+  for (std::uint32_t i = 0; i < list.count; ++i) {
+    for (BYTE byte : list.pcrSelections[i].pcrSelect) bits += static_cast<unsigned>(std::popcount(byte));
+  }
+  return bits;
+}
+
 // A TPM gives eight values at a time, and none for PCRs that it does not have.
 Result<PcrValues> ReadPcrs(const Connection& connection, TPML_PCR_SELECTION remaining) {
   PcrValues values;
@@ -114,7 +122,10 @@ Result<PcrValues> ReadPcrs(const Connection& connection, TPML_PCR_SELECTION rema
           "PCR " + std::to_string(std::countr_zero(bits)) + " of bank " + std::string(bank ? Name(*bank) : "unknown") +
               " is not in this TPM; allocate the bank (tpm2_pcrallocate) or let the node's policy ask for another"};
     }
+    const unsigned before = BitsIn(remaining);
     RETURN_IF_ERROR(TakeValues(*out, *digests, remaining, values));
+    // Values for nothing that was asked for: the TPM would be asked for ever.
+    if (BitsIn(remaining) >= before) return Error{Reason::kTpmUnavailable, "tpm", "PCR values without their PCRs"};
   }
 }
 
@@ -131,6 +142,34 @@ Bytes DigestOf(const PcrSelections& selections, const PcrValues& values) {
 }
 
 }  // namespace
+
+// Part 2, TPML_PCR_SELECTION in TPMS_CAPABILITY_DATA: a bank that is implemented and not allocated is listed with no
+// PCR.
+Result<std::vector<HashAlgorithm>> ReadPcrBanks(const Connection& connection) {
+  EsysPtr<TPMS_CAPABILITY_DATA> data;
+  RETURN_IF_ERROR(connection.Run("list PCR banks", [&](ESYS_CONTEXT* esys) {
+    TPMI_YES_NO more = TPM2_NO;
+    TPMS_CAPABILITY_DATA* out = nullptr;
+    TSS2_RC code = Esys_GetCapability(esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, TPM2_CAP_PCRS, 0, 1, &more, &out);
+    data.reset(out);
+    return code;
+  }));
+  const TPML_PCR_SELECTION& list = data->data.assignedPCR;
+  std::vector<HashAlgorithm> banks;
+  for (std::uint32_t i = 0; i < list.count && i < TPM2_NUM_PCR_BANKS; ++i) {
+    const TPMS_PCR_SELECTION& entry = list.pcrSelections[i];
+    const BYTE* end = entry.pcrSelect + std::min<std::size_t>(entry.sizeofSelect, sizeof(entry.pcrSelect));
+    const bool allocated = std::any_of(entry.pcrSelect, end, [](BYTE byte) { return byte != 0; });
+    auto bank = evidence::tpm::HashFromAlgId(entry.hash);
+    if (allocated && bank && std::find(banks.begin(), banks.end(), *bank) == banks.end()) banks.push_back(*bank);
+  }
+  if (banks.empty()) {
+    return Error{
+        Reason::kPcrMissing, "tpm",
+        "the TPM has no bank of PCRs with SHA-1, SHA-256, SHA-384 or SHA-512; allocate one (tpm2_pcrallocate)"};
+  }
+  return banks;
+}
 
 Result<TpmQuote> QuoteWithValues(const Connection& connection, ESYS_TR ak, BytesView nonce,
                                  const PcrSelections& selections) {

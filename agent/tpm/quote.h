@@ -11,4 +11,7 @@ namespace gatehouse::agent {
 [[nodiscard]] Result<TpmQuote> QuoteWithValues(const Connection& connection, ESYS_TR ak, BytesView nonce,
                                                const evidence::tpm::PcrSelections& selections);
 
+// Those with a PCR in them. Errors: kTpmUnavailable, kPcrMissing (none that we know).
+[[nodiscard]] Result<std::vector<HashAlgorithm>> ReadPcrBanks(const Connection& connection);
+
 }  // namespace gatehouse::agent

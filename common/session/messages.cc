@@ -1,5 +1,7 @@
 #include "common/session/messages.h"
 
+#include <algorithm>
+
 #include "common/base/encoding.h"
 #include "common/base/limits.h"
 #include "common/codec/json.h"
@@ -46,6 +48,24 @@ std::string ReadToken(ObjectReader& reader, std::string_view key, std::size_t ma
   std::string text = reader.String(key);
   if (text.size() > max) reader.Fail(key, "has more than " + std::to_string(max) + " bytes");
   return text;
+}
+
+std::vector<HashAlgorithm> ReadBanks(ObjectReader& reader) {
+  std::vector<HashAlgorithm> banks;
+  for (const std::string& text : reader.Strings("banks", Presence::kRequired)) {
+    auto bank = ParseHashAlgorithm(text);
+    if (!bank.ok()) {
+      reader.Fail("banks", bank.error().detail);
+      return banks;
+    }
+    if (std::find(banks.begin(), banks.end(), *bank) != banks.end()) {
+      reader.Fail("banks", "names " + text + " twice");
+      return banks;
+    }
+    banks.push_back(*bank);
+  }
+  if (banks.empty()) reader.Fail("banks", "must name at least one bank of PCRs");
+  return banks;
 }
 
 }  // namespace
@@ -114,7 +134,9 @@ Result<ActivateResponse> DecodeActivateResponse(std::string_view json) {
 
 std::string Encode(const ChallengeRequest& m) {
   JsonWriter json;
-  json.BeginObject().Member("node", m.node).Member("akName", m.ak_name).EndObject();
+  json.BeginObject().Member("node", m.node).Member("akName", m.ak_name).Key("banks").BeginArray();
+  for (HashAlgorithm bank : m.banks) json.String(Name(bank));
+  json.EndArray().EndObject();
   return std::move(json).Finish();
 }
 
@@ -122,6 +144,7 @@ Result<ChallengeRequest> DecodeChallengeRequest(std::string_view json) {
   return DecodeObject<ChallengeRequest>(json, limits::kAttestationBytes, [](ObjectReader& reader, ChallengeRequest& m) {
     m.node = ReadNode(reader);
     m.ak_name = ReadAkName(reader);
+    m.banks = ReadBanks(reader);
   });
 }
 

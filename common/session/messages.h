@@ -4,8 +4,9 @@
 // kEvidenceBytes for evidence, kAttestationBytes for the rest).
 //
 // What Decode promises: a node is a NodeName; an AK name is lower-case hex of 34, 50 or 66 bytes; binary members are
-// not empty and within common/base/limits.h; a PCR selection names each bank once, each with at least one PCR; PCR
-// values have the size of their bank; logs are not empty. Nothing else is checked, and nothing is authenticated.
+// not empty and within common/base/limits.h; a list of banks names at least one, each once; a PCR selection names each
+// bank once, each with at least one PCR; PCR values have the size of their bank; logs are not empty. Nothing else is
+// checked, and nothing is authenticated.
 #pragma once
 
 #include <cstdint>
@@ -52,7 +53,8 @@ struct ActivateResponse {
 
 struct ChallengeRequest {  // POST /v1/challenge
   std::string node;
-  std::string ak_name;  // hex
+  std::string ak_name;               // hex
+  std::vector<HashAlgorithm> banks;  // of PCRs that the TPM has: only these can be quoted
   friend bool operator==(const ChallengeRequest&, const ChallengeRequest&) = default;
 };
 struct ChallengeResponse {

@@ -297,6 +297,12 @@ TEST_F(AttesterTest, RequestsAreWhatTheProtocolSays) {
   }
 }
 
+TEST_F(AttesterTest, SaysWhichBanksItsTpmHas) {
+  device_.banks = {HashAlgorithm::kSha256, HashAlgorithm::kSha384};
+  ASSERT_TRUE(attester_.Attest().ok());
+  EXPECT_EQ(service_.last_banks, device_.banks);
+}
+
 // G19: a node that relays another node's challenge to its own TPM, or its own challenge to another node's TPM, gains
 // nothing.
 using Adversarial_G19 = AttesterTest;
@@ -310,7 +316,7 @@ TEST_F(Adversarial_G19, ChallengeOfAnotherNode) {
   service_.intercept = [&](const net::HttpRequest& request) {
     std::optional<Result<net::HttpResponse>> answer;
     if (request.url.target == kChallenge) {
-      answer = service_.Handle(kChallenge, Encode(session::ChallengeRequest{"node-a", name_a}));
+      answer = service_.Handle(kChallenge, Encode(session::ChallengeRequest{"node-a", name_a, device_.banks}));
     }
     return answer;
   };

@@ -210,6 +210,19 @@ TEST_F(WholeProgramTest, AttestsAgainAndAgainUntilItIsTold) {
   EXPECT_THAT(*tpm_->LoadedHandles(), testing::IsEmpty());
 }
 
+// 0 would say that the node is attested.
+TEST_F(WholeProgramTest, AttestationOnceThatIsCutOffIsNone) {
+  auto arguments = Arguments();
+  arguments.emplace_back("--once");
+  std::unique_lock silent(mutex_);  // the server does not answer
+  Program program(arguments, log());
+  for (int i = 0; i < kPatience && server_->requests().empty(); ++i) ::poll(nullptr, 0, 10);
+  ASSERT_FALSE(server_->requests().empty());
+  program.Signal(SIGTERM);
+  EXPECT_EQ(program.Wait(), 1) << program.Log();
+  silent.unlock();
+}
+
 TEST_F(WholeProgramTest, SurvivesATpmThatGoes) {
   Program program(Arguments(), log());
   AwaitAttestations(1);

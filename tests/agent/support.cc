@@ -62,6 +62,12 @@ Result<Bytes> SoftwareDevice::AkName() {
   return ak.name();
 }
 
+Result<std::vector<HashAlgorithm>> SoftwareDevice::PcrBanks() {
+  open = true;
+  if (broken) return *broken;
+  return banks;
+}
+
 Result<TpmIdentity> SoftwareDevice::ReadIdentity() {
   open = true;
   if (broken) return *broken;
@@ -169,6 +175,7 @@ Result<const evidence::tpm::PublicArea*> FakeService::Bound(const std::string& n
 Result<std::string> FakeService::Challenge(std::string_view body) {
   ASSIGN_OR_RETURN(auto request, session::DecodeChallengeRequest(body));
   RETURN_IF_ERROR(Bound(request.node, request.ak_name));
+  last_banks = request.banks;
   ASSIGN_OR_RETURN(NodeName node, NodeName::Parse(request.node));
   ASSIGN_OR_RETURN(Bytes name, DecodeHex(request.ak_name));
   return Encode(session::ChallengeResponse{challenger_.IssueNonce(node, name), selection, ima_from});

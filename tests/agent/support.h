@@ -60,6 +60,7 @@ class SoftwareDevice final : public TpmDevice {
  public:
   explicit SoftwareDevice(const fakes::TestCa& manufacturer);
   [[nodiscard]] Result<Bytes> AkName() override;
+  [[nodiscard]] Result<std::vector<HashAlgorithm>> PcrBanks() override;
   [[nodiscard]] Result<TpmIdentity> ReadIdentity() override;
   [[nodiscard]] Result<Bytes> Activate(BytesView id_object, BytesView encrypted_secret) override;
   [[nodiscard]] Result<TpmQuote> Quote(BytesView nonce, const evidence::tpm::PcrSelections& selections) override;
@@ -71,6 +72,7 @@ class SoftwareDevice final : public TpmDevice {
   fakes::SoftwareTpm tpm;
   fakes::TpmKey ak;
   Bytes ek_certificate;
+  std::vector<HashAlgorithm> banks = {HashAlgorithm::kSha1, HashAlgorithm::kSha256};
   bool open = false;
   std::optional<Error> broken;  // what every call answers
   std::function<void()> before_quote;
@@ -100,6 +102,7 @@ class FakeService {
   std::function<std::optional<Result<net::HttpResponse>>(const net::HttpRequest&)> intercept;
   std::vector<std::string> paths;
   std::vector<net::HttpRequest> requests;
+  std::vector<HashAlgorithm> last_banks;
   std::optional<session::EvidenceRequest> last_evidence;
   std::optional<claims::VerifiedTpmClaims> last_claims;
 

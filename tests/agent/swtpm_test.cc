@@ -48,6 +48,40 @@ TEST_F(SwtpmTest, BankThatIsNotAllocatedIsSaid) {
   ExpectNothingLoaded();
 }
 
+TEST_F(SwtpmTest, BanksAreThoseThatAreAllocated) {
+  auto device = Device();
+  auto banks = device->PcrBanks();
+  ASSERT_TRUE(banks.ok()) << banks.error().ToString();
+  EXPECT_THAT(*banks, testing::UnorderedElementsAre(HashAlgorithm::kSha1, HashAlgorithm::kSha256,
+                                                    HashAlgorithm::kSha384));  // SHA-512 is there, without a PCR
+  device->Close();
+  ExpectNothingLoaded();
+}
+
+// TPM2_PCR_Read that answers with a value and an empty selection, as often as it is asked.
+TEST_F(SwtpmTest, ValuesWithoutTheirPcrsEndTheReading) {
+  ByteWriter answer;
+  answer.PutU16Be(0x8001);  // TPM_ST_NO_SESSIONS
+  answer.PutU32Be(10 + 4 + 4 + 4 + 2 + 32);
+  answer.PutU32Be(0);
+  answer.PutU32Be(7);  // pcrUpdateCounter
+  answer.PutU32Be(0);  // pcrSelectionOut: nothing
+  answer.PutU32Be(1);  // pcrValues: one
+  answer.PutSized16Be(Bytes(32, 1));
+  TpmProxy proxy(
+      *tpm_,
+      [&](std::uint32_t code, int) {
+        return code == kCcPcrRead ? std::optional(ToBytes(answer.bytes())) : std::nullopt;
+      },
+      nullptr);
+  auto device = DeviceAt(proxy.tcti());
+  auto quote = device->Quote(Nonce(1), kSelection);
+  ASSERT_FALSE(quote.ok());
+  EXPECT_EQ(quote.error().reason, Reason::kTpmUnavailable);
+  EXPECT_THAT(quote.error().detail, HasSubstr("without their PCRs"));
+  EXPECT_EQ(proxy.CountOf(kCcPcrRead), 1);
+}
+
 TEST_F(SwtpmTest, NonceThatNoTpmTakesIsRefused) {
   auto device = Device();
   EXPECT_EQ(device->Quote({}, kSelection).error().reason, Reason::kMessageMalformed);

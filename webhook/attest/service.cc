@@ -28,14 +28,33 @@ std::vector<const policy::NodePolicy*> PoliciesFor(const policy::PolicySet& set,
   return matching;
 }
 
-evidence::PcrSelections SelectionFor(const std::vector<const policy::NodePolicy*>& policies) {
+// What the policies ask for, of the banks that the TPM has: a quote of another would be none, for the policies too
+// whose banks are there. A policy whose bank is not there finds its PCRs missing when it appraises, whoever said so.
+// Errors: kPcrMissing (nothing of what is asked for can be quoted).
+Result<evidence::PcrSelections> SelectionFor(const std::vector<const policy::NodePolicy*>& policies,
+                                             const std::vector<HashAlgorithm>& available) {
   std::map<HashAlgorithm, std::uint32_t> banks;
   for (const policy::NodePolicy* policy : policies) {
     for (const auto& [index, values] : policy->tpm.pcrs) banks[policy->tpm.bank] |= 1U << index;
   }
-  if (banks.empty()) banks[HashAlgorithm::kSha256] = kDefaultPcrs;
+  if (banks.empty()) {
+    const bool usual = std::find(available.begin(), available.end(), HashAlgorithm::kSha256) != available.end();
+    banks[usual || available.empty() ? HashAlgorithm::kSha256 : available.front()] = kDefaultPcrs;
+  }
   evidence::PcrSelections selections;
-  for (const auto& [bank, pcrs] : banks) selections.push_back({bank, pcrs});
+  std::string missing;
+  for (const auto& [bank, pcrs] : banks) {
+    if (std::find(available.begin(), available.end(), bank) != available.end()) {
+      selections.push_back({bank, pcrs});
+    } else {
+      missing += (missing.empty() ? "" : ", ") + std::string(Name(bank));
+    }
+  }
+  if (selections.empty()) {
+    return Error{Reason::kPcrMissing, "bank " + missing,
+                 "the node's TPM has none of the banks that its policies ask for; allocate one (tpm2_pcrallocate) or "
+                 "let the policies ask for another"};
+  }
   return selections;
 }
 
@@ -232,7 +251,7 @@ Result<session::ChallengeResponse> AttestationService::Challenge(const NodeName&
   ASSIGN_OR_RETURN(auto enrolment, BoundEnrolment(node, request.ak_name));
   ASSIGN_OR_RETURN(Bytes ak_name, DecodeHex(enrolment.ak_name));
   auto set = parts_.policies();
-  auto selection = SelectionFor(PoliciesFor(*set, node.text()));
+  ASSIGN_OR_RETURN(auto selection, SelectionFor(PoliciesFor(*set, node.text()), request.banks));
   Bytes nonce = parts_.challenger.IssueNonce(node, NonceSubject(ak_name, selection));
   return session::ChallengeResponse{.nonce = std::move(nonce), .selection = std::move(selection), .ima_from = 0};
 }

@@ -40,7 +40,7 @@ node_name_refused() {
 # The words are Gatehouse's: the API server has no part in it.
 speaks_for_another_node() {
   OUT=$(curl -sS --max-time 5 --cacert "$PKI/gatehouse-ca.crt" --cert "$PKI/node2.crt" --key "$PKI/node2.key" \
-    -H 'Content-Type: application/json' -d "{\"node\": \"node1\", \"akName\": \"000b$(printf '%064d' 0)\"}" \
+    -H 'Content-Type: application/json' -d "{\"node\": \"node1\", \"akName\": \"000b$(printf '%064d' 0)\", \"banks\": [\"sha256\"]}" \
     "$ATTESTATION/v1/challenge" 2>&1) || return 1
   says "$OUT" identity-mismatch
 }

@@ -60,7 +60,7 @@ TEST(Messages, EnrollmentRoundTrips) {
 }
 
 TEST(Messages, ChallengeRoundTrips) {
-  ChallengeRequest request{"node1", AkName()};
+  ChallengeRequest request{"node1", AkName(), {HashAlgorithm::kSha256, HashAlgorithm::kSha1}};
   EXPECT_EQ(*DecodeChallengeRequest(Encode(request)), request);
   EXPECT_EQ(*DecodeChallengeResponse(Encode(ValidChallenge())), ValidChallenge());
 }
@@ -242,6 +242,23 @@ TEST(Messages, EvidenceRefusals) {
       });
 }
 
+TEST(Messages, BanksRefusals) {
+  std::string valid = Encode(ChallengeRequest{"node1", AkName(), {HashAlgorithm::kSha256, HashAlgorithm::kSha1}});
+  ASSERT_TRUE(DecodeChallengeRequest(valid).ok());
+  auto with = [&](std::string_view to) { return Replaced(valid, "[\"sha256\",\"sha1\"]", to); };
+  ExpectRefused([](std::string_view json) { return DecodeChallengeRequest(json); },
+                {
+                    {"no banks", Replaced(valid, ",\"banks\":[\"sha256\",\"sha1\"]", "")},
+                    {"banks null", with("null")},
+                    {"a bank that is no list", with("\"sha256\"")},
+                    {"an empty list", with("[]")},
+                    {"an unknown bank", with("[\"sha256\",\"sm3\"]")},
+                    {"a bank in capitals", with("[\"SHA256\"]")},
+                    {"a bank by its number", with("[11]")},
+                    {"a bank twice", with("[\"sha256\",\"sha256\"]")},
+                });
+}
+
 TEST(Messages, QuoteRefusals) {
   std::string value(40, '0');
   auto broken = [&](std::string_view from, std::string_view to) { return WithQuote(Replaced(QuoteJson(), from, to)); };
@@ -290,11 +307,11 @@ TEST(Adversarial_Q2, EmptySelectionIsRefused) {
 // Q7: names of SHA-384 and SHA-512 have 50 and 66 bytes.
 TEST(Adversarial_Q7, LongerNamesAreAccepted) {
   for (std::size_t bytes : {34U, 50U, 66U}) {
-    ChallengeRequest request{"node1", std::string(bytes * 2, '1')};
+    ChallengeRequest request{"node1", std::string(bytes * 2, '1'), {HashAlgorithm::kSha256}};
     EXPECT_TRUE(DecodeChallengeRequest(Encode(request)).ok()) << bytes;
   }
   for (std::size_t bytes : {0U, 1U, 33U, 35U, 67U}) {
-    ChallengeRequest request{"node1", std::string(bytes * 2, '1')};
+    ChallengeRequest request{"node1", std::string(bytes * 2, '1'), {HashAlgorithm::kSha256}};
     EXPECT_EQ(DecodeChallengeRequest(Encode(request)).error().reason, Reason::kMessageMalformed) << bytes;
   }
 }

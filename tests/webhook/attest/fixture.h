@@ -30,6 +30,9 @@ struct TestNode {
             .ek_public = tpm.ek().area().bytes,
             .ak_public = ak.area().bytes};
   }
+  [[nodiscard]] session::ChallengeRequest ChallengeRequest(const std::string& name) const {
+    return {.node = name, .ak_name = AkName(), .banks = {HashAlgorithm::kSha1, HashAlgorithm::kSha256}};
+  }
   [[nodiscard]] std::string AkName() const { return EncodeHex(ak.name()); }
 
   fakes::SoftwareTpm tpm;
@@ -88,7 +91,7 @@ class AttestFixture : public ::testing::Test {
   }
   Result<session::EvidenceRequest> Collect(const std::string& name, TestNode& as,
                                            const fakes::SoftwareTpm::Tamper& tamper = nullptr) {
-    ASSIGN_OR_RETURN(auto challenge, service.Challenge(Node(name), {.node = name, .ak_name = as.AkName()}));
+    ASSIGN_OR_RETURN(auto challenge, service.Challenge(Node(name), as.ChallengeRequest(name)));
     auto quote = as.tpm.Quote(as.ak, challenge.nonce, challenge.selection, tamper);
     return session::EvidenceRequest{.node = name,
                                     .ak_name = as.AkName(),

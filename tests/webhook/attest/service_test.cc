@@ -105,9 +105,51 @@ TEST_F(AttestFixture, ReappraisalDoesNotForgetAFailure) {
 
 TEST_F(AttestFixture, ChallengeAsksForThePcrsOfThePolicies) {
   ASSERT_TRUE(Enrol("worker-1", node).ok());
-  auto challenge = service.Challenge(Node("worker-1"), {.node = "worker-1", .ak_name = node.AkName()});
+  auto challenge = service.Challenge(Node("worker-1"), node.ChallengeRequest("worker-1"));
   ASSERT_TRUE(challenge.ok());
   EXPECT_EQ(challenge->selection, (evidence::tpm::PcrSelections{{HashAlgorithm::kSha256, (1U << 0) | (1U << 7)}}));
+}
+
+// A policy for another bank than the TPM has must not cost the node its trust by the policy that it meets.
+TEST_F(AttestFixture, PolicyForABankThatTheTpmLacksFailsAlone) {
+  std::string other = PolicyYaml("audited");
+  other.replace(other.find("bank: sha256"), 12, "bank: sha384");
+  for (unsigned pcr : {0U, 7U}) {
+    std::string value = EncodeHex(node.tpm.Pcr(HashAlgorithm::kSha256, pcr));
+    other.replace(other.find(value), value.size(), std::string(96, 'a'));
+  }
+  other.resize(other.find("---\n"));  // its trust root is the other policy's
+  Load(PolicyYaml() + other);
+  ASSERT_TRUE(Enrol("worker-1", node).ok());
+  auto answer = Attest("worker-1", node);
+  ASSERT_TRUE(answer.ok()) << answer.error().ToString();
+  EXPECT_EQ(Trust("worker-1").state, gate::NodeState::kTrusted);
+  EXPECT_EQ(Trust("worker-1", "audited").state, gate::NodeState::kUntrusted);
+  bool said = std::any_of(answer->findings.begin(), answer->findings.end(), [](const std::string& finding) {
+    return finding.find("sha384") != std::string::npos && finding.find("[pcr-missing]") != std::string::npos;
+  });
+  EXPECT_TRUE(said);
+}
+
+TEST_F(AttestFixture, NoneOfTheBanksThatPoliciesAskForIsThere) {
+  ASSERT_TRUE(Enrol("worker-1", node).ok());
+  session::ChallengeRequest request = node.ChallengeRequest("worker-1");
+  request.banks = {HashAlgorithm::kSha1, HashAlgorithm::kSha384};
+  auto challenge = service.Challenge(Node("worker-1"), request);
+  ASSERT_FALSE(challenge.ok());
+  EXPECT_EQ(challenge.error().reason, Reason::kPcrMissing);
+  EXPECT_NE(challenge.error().ToString().find("sha256"), std::string::npos);
+}
+
+TEST_F(AttestFixture, NodeWithoutAPolicyIsAskedForABankThatItHas) {
+  ASSERT_TRUE(Enrol("worker-1", node).ok());
+  Load("");
+  session::ChallengeRequest request = node.ChallengeRequest("worker-1");
+  EXPECT_EQ(service.Challenge(Node("worker-1"), request)->selection,
+            (evidence::tpm::PcrSelections{{HashAlgorithm::kSha256, 0xFF}}));
+  request.banks = {HashAlgorithm::kSha384};
+  EXPECT_EQ(service.Challenge(Node("worker-1"), request)->selection,
+            (evidence::tpm::PcrSelections{{HashAlgorithm::kSha384, 0xFF}}));
 }
 
 TEST_F(AttestFixture, PolicyThatAsksForAnotherPcrIsNotMetByOlderEvidence) {
@@ -233,7 +275,7 @@ TEST_F(AttestFixture, Adversarial_G19_QuoteRelayedForAnotherNode) {
   evidence->node = "worker-2";
   evidence->ak_name = second.AkName();
   EXPECT_EQ(ReasonOf(service.Evidence(Node("worker-2"), *evidence)), Reason::kNonceMismatch);
-  auto challenge = service.Challenge(Node("worker-2"), {.node = "worker-2", .ak_name = second.AkName()});
+  auto challenge = service.Challenge(Node("worker-2"), second.ChallengeRequest("worker-2"));
   auto quote =
       node.tpm.Quote(node.ak, challenge->nonce, challenge->selection);  // the good machine quotes for the bad one
   evidence->nonce = challenge->nonce;
@@ -532,8 +574,7 @@ TEST_F(AttestOnDisk, BlockedNodesAreLogged) {
   ::close(pipe_ends[0]);
   EXPECT_NE(line.find("node blocked by its binding's file"), std::string::npos) << line;
   EXPECT_NE(line.find("worker-1.json"), std::string::npos) << line;
-  EXPECT_EQ(ReasonOf(restarted.Challenge(Node("worker-1"), {.node = "worker-1", .ak_name = node.AkName()})),
-            Reason::kNodeConflict);
+  EXPECT_EQ(ReasonOf(restarted.Challenge(Node("worker-1"), node.ChallengeRequest("worker-1"))), Reason::kNodeConflict);
 }
 
 }  // namespace
