@@ -7,6 +7,7 @@
 #include "common/crypto/hash.h"
 #include "tests/fakes/swtpm.h"
 #include "tests/webhook/program/support.h"
+#include "tests/webhook/server/test_client.h"
 
 namespace gatehouse::webhook {
 namespace {
@@ -48,7 +49,7 @@ class Attestation : public ProgramTest {
   nonceKey: "{folder}/nonce.key"
   signingKey: "{folder}/signing.pem"
   stateDir: "{folder}/state"
-  interval: 1s
+  interval: 5s
 )";
   }
 
@@ -250,6 +251,27 @@ TEST_F(Attestation, AgentSpeaksForItsOwnNodeOnly) {
   EXPECT_THAT(ran.err, HasSubstr("\"reason\":\"identity-mismatch\""));
   EXPECT_THAT(Bind(webhook).message, HasSubstr("[node-unknown]"));
   EXPECT_TRUE(StateFile("state/worker-1.json").empty());
+}
+
+// A body may have 64 MiB; nothing of it is waited for.
+TEST_F(Attestation, StrangerIsTurnedAwayBeforeItsEvidence) {
+  (void)folder_.Write("tokens.yaml", "worker-1: " + crypto::Sha256Digest(AsBytes("known")).text() + "\n");
+  Webhook webhook(WriteConfig(config_ + "  tokens: \"{folder}/tokens.yaml\"\n"));
+  ASSERT_TRUE(webhook.Serves()) << webhook.program().err();
+  const std::string head =
+      "POST /v1/evidence HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 60000000\r\n";
+  for (const char* more : {"", "Authorization: Bearer guessed\r\n"}) {
+    TestClient client(attestation_port_, ClientTls{.ca_pem = ca_.pem()});
+    auto response = client.Exchange(head + more + "\r\n");
+    ASSERT_TRUE(response) << more;
+    EXPECT_EQ(response->status, 401) << more;
+    EXPECT_THAT(response->body, HasSubstr("\"reason\":\"identity-unauthenticated\"")) << more;
+  }
+  TestClient client(attestation_port_, ClientTls{.ca_pem = ca_.pem()});
+  auto response = client.Exchange(head + "Authorization: Bearer known\r\nExpect: 100-continue\r\n\r\n");
+  ASSERT_TRUE(response);
+  EXPECT_EQ(response->status, 100);
+  EXPECT_THAT(webhook.Get("/metrics"), HasSubstr("identity-unauthenticated\"} 2"));
 }
 
 // One machine's TPM enrolled for two nodes: a quote relayed for a node that has no TPM of its own.
