@@ -198,8 +198,12 @@ Status Swtpm::Run() {
                 "not-need-init,startup-clear"},
                folder_ / "log");
   for (int attempt = 0; attempt < 1000; ++attempt) {
-    if (int fd = ConnectUnix(path + ".ctrl"); fd >= 0) {
-      ::close(fd);
+    // Which of the two sockets it opens first is its own affair.
+    int control = ConnectUnix(path + ".ctrl");
+    int server = control < 0 ? -1 : ConnectUnix(path);
+    if (control >= 0) ::close(control);
+    if (server >= 0) {
+      ::close(server);
       return Ok();
     }
     if (::waitpid(pid_, nullptr, WNOHANG) == pid_) {
