@@ -9,7 +9,7 @@ ENTRY = re.compile(r'GATEHOUSE_REASON\((k\w+), "([a-z-]+)", k(\w+), "([^"]+)"\)'
 INTRODUCTION = '''# Reasons
 
 Every refusal and failure carries one of these tokens: in the admission message, in the label `reason` of `gatehouse_findings_total`, in the audit log.
-Tokens are stable. Only reasons of the class *unavailable* can be relaxed, by `onUnavailable: allow` of a policy.
+Tokens are stable. Only `registry-unavailable` and `network-unavailable` can be relaxed, by `onUnavailable: allow` of a policy.
 
 | token | class | what it means and what to do |
 | --- | --- | --- |
