@@ -13,7 +13,7 @@ namespace {
 // A review file holds one AdmissionReview; a manifest file any number of objects, YAML or JSON.
 Result<std::vector<admission::ReviewRequest>> ReadRequests(const Options& options) {
   std::vector<admission::ReviewRequest> requests;
-  auto take = [&](admission::ReviewResult result, const std::string& where) -> Status {
+  auto take = [&](const admission::ReviewResult& result, const std::string& where) -> Status {
     if (!result.ok()) return result.error().error.In(where);
     requests.push_back(result.request());
     return Ok();

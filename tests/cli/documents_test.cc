@@ -16,8 +16,6 @@
 namespace gatehouse {
 namespace {
 
-using testing::HasSubstr;
-using testing::IsEmpty;
 using testing::SizeIs;
 
 const std::filesystem::path kSource = GATEHOUSE_SOURCE_DIR;
