@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "agent/config/config.h"
+#include "common/codec/yaml.h"
 #include "common/policy/loader.h"
 #include "common/telemetry/metrics.h"
 #include "webhook/config/config.h"
@@ -67,6 +68,103 @@ std::vector<std::vector<std::vector<std::string>>> Table(const std::string& page
     rows.push_back(std::move(row));
   }
   return rows;
+}
+
+// Writes the value with one more member in the object number `target`, counted in document order.
+void WriteWithExtra(codec::JsonWriter& json, codec::JsonView view, std::size_t& objects, std::size_t target) {
+  if (view.IsArray()) {
+    json.BeginArray();
+    for (std::size_t i = 0; i < view.size(); ++i) WriteWithExtra(json, view.at(i), objects, target);
+    json.EndArray();
+  } else if (view.IsObject()) {
+    json.BeginObject();
+    if (objects++ == target) json.Member("zzz", "nobody reads this");
+    for (std::size_t i = 0; i < view.size(); ++i) {
+      WriteWithExtra(json.Key(view.member(i).key), view.member(i).value, objects, target);
+    }
+    json.EndObject();
+  } else {
+    json.Raw(view.Serialize());
+  }
+}
+
+// Every field that a reader says it knows, when it is given one that it does not, in any object of a document that is
+// good otherwise.
+std::set<std::string> KnownFields(const std::string& yaml,
+                                  const std::function<std::string(const std::string&)>& refusal) {
+  std::set<std::string> known;
+  auto documents = codec::ParseYaml(yaml, "block");
+  EXPECT_TRUE(documents.ok());
+  for (std::size_t d = 0; documents.ok() && d < documents->size(); ++d) {
+    std::size_t objects = 1;
+    for (std::size_t target = 0; target < objects; ++target) {
+      codec::JsonWriter json;
+      objects = 0;
+      WriteWithExtra(json, (*documents)[d].root(), objects, target);
+      std::string message = refusal(std::move(json).Finish());
+      std::size_t at = message.find("allowed: ");
+      if (at == std::string::npos) continue;  // a map of labels, say
+      std::istringstream names(message.substr(at + 9, message.find(" [", at) - at - 9));
+      for (std::string name; std::getline(names >> std::ws, name, ',');) known.insert(name);
+    }
+  }
+  return known;
+}
+
+// The names that stand at the end of a `quoted.path` in a row of a table.
+std::set<std::string> FieldsInTables(const std::string& page) {
+  std::set<std::string> names;
+  std::istringstream lines(page);
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.starts_with("| `")) continue;
+    for (std::size_t at = line.find('`'); at != std::string::npos; at = line.find('`', at)) {
+      std::size_t end = line.find('`', at + 1);
+      std::string text = line.substr(at + 1, end - at - 1);
+      if (text.ends_with("[]")) text.resize(text.size() - 2);
+      names.insert(text.substr(text.rfind('.') + 1));
+      at = end + 1;
+    }
+  }
+  return names;
+}
+
+// Sections stand in the paths of their fields.
+void ExpectListed(const std::set<std::string>& known, const std::string& page, const std::set<std::string>& sections) {
+  std::set<std::string> listed = FieldsInTables(page);
+  for (const std::string& name : known) {
+    EXPECT_TRUE(listed.contains(name) || sections.contains(name)) << name << " is in no table";
+  }
+}
+
+TEST(Documents, EveryFieldOfAPolicyIsInATable) {
+  std::set<std::string> known;
+  for (const policy::SourceFile& block : Blocks("docs/policies.md")) {
+    known.merge(KnownFields(block.text, [](const std::string& text) {
+      policy::LoadOutcome outcome = policy::LoadPolicies({{"p.yaml", text}});
+      return outcome.errors.empty() ? "" : outcome.errors.front().ToString();
+    }));
+  }
+  for (const char* name : {"onUnavailable", "rsaPadding", "matchExpressions", "bank", "certificates"})
+    EXPECT_TRUE(known.contains(name)) << name;
+  ExpectListed(known, ReadAll("docs/policies.md"),
+               {"kind", "metadata", "spec", "images", "glob", "authorities", "key", "static", "nodes", "tpm", "pcrs",
+                "matchLabels", "matchExpressions", "operator", "name"});
+}
+
+TEST(Documents, EveryFieldOfAConfigurationIsInATable) {
+  std::set<std::string> known;
+  for (const policy::SourceFile& block : Blocks("docs/configuration.md")) {
+    if (block.text.find("kind: ValidatingWebhookConfiguration") != std::string::npos) continue;
+    known.merge(KnownFields(block.text, [&](const std::string& text) {
+      bool webhook = block.text.find("admission:") != std::string::npos;
+      auto refused = [](const auto& config) { return config.ok() ? std::string() : config.error().ToString(); };
+      return webhook ? refused(webhook::ParseConfig(text, "c")) : refused(agent::ParseConfig(text, "c"));
+    }));
+  }
+  for (const char* name : {"reloadInterval", "localAddressExceptions", "tokenFile", "tcti", "negativeTtl"})
+    EXPECT_TRUE(known.contains(name)) << name;
+  ExpectListed(known, ReadAll("docs/configuration.md"),
+               {"admission", "cache", "log", "metrics", "policies", "registry", "server", "tls", "tpm"});
 }
 
 TEST(Documents, PoliciesPageLoadsAsOneFolder) {

@@ -86,10 +86,10 @@ class Attestation : public ProgramTest {
   // The arguments of an agent with a state of its own, that shows the certificate of `certified`.
   [[nodiscard]] std::vector<std::string> Agent(const std::string& node, const std::string& certified) const {
     fakes::TestCertificate certificate = NodeCertificate(certified);
-    (void)folder_.Write(node + "/client.crt", certificate.pem);
-    (void)folder_.Write(node + "/client.key", certificate.key->Pem());
-    return AgentWith(node,
-                     "certificate: \"{folder}/" + node + "/client.crt\"\n  key: \"{folder}/" + node + "/client.key\"");
+    // One file with both, as a kubelet keeps its own.
+    (void)folder_.Write(node + "/client.pem", certificate.pem + certificate.key->Pem());
+    std::string file = "\"{folder}/" + node + "/client.pem\"";
+    return AgentWith(node, "certificate: " + file + "\n  key: " + file);
   }
   [[nodiscard]] std::vector<std::string> AgentWith(const std::string& node, const std::string& credential) const {
     std::string config = "node: " + node +
