@@ -158,5 +158,10 @@ int Main(int argc, char** argv) {
 }  // namespace gatehouse::agent
 
 int main(int argc, char** argv) {
-  return gatehouse::agent::Main(argc, argv);
+  try {
+    return gatehouse::agent::Main(argc, argv);
+  } catch (const std::exception& exception) {  // lint-ok: M07 the program's entry
+    std::cerr << "gatehouse-agent: internal fault: " << exception.what() << "\n";
+    return 1;
+  }
 }

@@ -19,12 +19,16 @@ class FileValue {
   FileValue(std::string path, std::size_t max_bytes, Parse parse)
       : path_(std::move(path)), max_bytes_(max_bytes), parse_(std::move(parse)) {}
 
-  // Reads the file again. Called by one thread at a time. Errors: those of reading and of `parse`; a wrong text is
-  // reported once.
+  // Reads the file again. Called by one thread at a time. Errors: those of reading and of `parse`; once there is a
+  // value, the same problem is reported once.
   [[nodiscard]] Status Load() {
     std::string text;
     if (!path_.empty()) {
-      ASSIGN_OR_RETURN(text, ReadTextFile(path_, max_bytes_));
+      auto read = ReadTextFile(path_, max_bytes_);
+      std::string problem = read.ok() ? "" : read.error().ToString();
+      bool reported = value_ != nullptr && problem == std::exchange(problem_, problem);
+      if (!read.ok()) return reported ? Ok() : Status(read.error());
+      text = std::move(*read);
     }
     if (value_ != nullptr && text == text_) return Ok();
     text_ = text;  // a wrong replacement is reported once
@@ -43,6 +47,7 @@ class FileValue {
   std::size_t max_bytes_;
   Parse parse_;
   std::string text_;
+  std::string problem_;  // of the last reading
   mutable std::mutex mutex_;
   std::shared_ptr<const T> value_;
 };
