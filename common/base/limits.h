@@ -32,7 +32,7 @@ inline constexpr std::size_t kRepositoryNameBytes = 255;       // distribution/r
 inline constexpr std::size_t kManifestBytes = 4 * kMiB;        // distribution-spec: registries accept at least 4 MiB
 inline constexpr std::size_t kManifestLayers = 1000;           // cosign's maxLayers
 inline constexpr std::size_t kIndexManifests = 1000;
-inline constexpr std::size_t kSignaturesPerImage = 100;          // tried before giving up with a reason of its own
+inline constexpr std::size_t kSignaturesPerImage = 100;           // tried before giving up with a reason of its own
 inline constexpr std::size_t kSignaturePayloadBytes = 64 * kKiB;  // a simple-signing payload has about 250 bytes
 inline constexpr std::size_t kTokenResponseBytes = 256 * kKiB;
 inline constexpr std::size_t kRegistryErrorBytes = 64 * kKiB;
@@ -51,12 +51,13 @@ inline constexpr std::size_t kRegistryAttempts = 4;   // of one request, when to
 inline constexpr std::size_t kDockerConfigBytes = 1 * kMiB;
 
 // --- our own listeners
-inline constexpr std::size_t kRequestLineBytes = 8 * kKiB;     // cpp-httplib answers 414 beyond; our paths have 30 bytes
+inline constexpr std::size_t kRequestLineBytes = 8 * kKiB;  // cpp-httplib answers 414 beyond; our paths have 30 bytes
 inline constexpr std::size_t kChunkExtensionBytes = 1 * kKiB;  // of a whole body; nobody sends any
 inline constexpr std::size_t kServerConnections = 4096;        // open at once; an idle one costs about 30 KiB
-inline constexpr std::size_t kServerBufferedBytes = 512 * kMiB;  // of requests that are still arriving, beyond 64 KiB each
+inline constexpr std::size_t kServerBufferedBytes =
+    512 * kMiB;  // of requests that are still arriving, beyond 64 KiB each
 inline constexpr std::size_t kServerSmallRequestBytes = 64 * kKiB;  // an ordinary AdmissionReview has 5 to 30 KiB
-inline constexpr std::size_t kTlsFileBytes = 1 * kMiB;         // a CA bundle of an operating system has 250 KiB
+inline constexpr std::size_t kTlsFileBytes = 1 * kMiB;              // a CA bundle of an operating system has 250 KiB
 
 // --- keys and certificates
 inline constexpr std::size_t kCertificateBytes = 64 * kKiB;
@@ -72,10 +73,10 @@ inline constexpr std::size_t kAttestationBytes = 256 * kKiB;  // every other mes
 inline constexpr std::size_t kTicketContextBytes =
     kAttestationBytes / 2;  // what an enrolment carries for its second call; in base64 it fits a message again
 inline constexpr std::size_t kTicketBytes = kTicketContextBytes / 3 * 4 + 1 * kKiB;
-inline constexpr std::size_t kTpmStructureBytes = 4 * kKiB;   // TPM2B of the largest structure a TPM returns
-inline constexpr std::size_t kPcrBanks = 4;                   // SHA-1, SHA-256, SHA-384, SHA-512
-inline constexpr std::size_t kPcrCount = 24;                  // PC Client Platform TPM Profile
-inline constexpr std::size_t kNodes = 100'000;                // enrolled at one verifier
+inline constexpr std::size_t kTpmStructureBytes = 4 * kKiB;  // TPM2B of the largest structure a TPM returns
+inline constexpr std::size_t kPcrBanks = 4;                  // SHA-1, SHA-256, SHA-384, SHA-512
+inline constexpr std::size_t kPcrCount = 24;                 // PC Client Platform TPM Profile
+inline constexpr std::size_t kNodes = 100'000;               // enrolled at one verifier
 inline constexpr std::size_t kEventLogBytes =
     4 * kMiB;  // firmware reserves 64 KiB or more; Secure Boot with shim fills 18
 inline constexpr std::size_t kImaLogBytes =
@@ -87,8 +88,9 @@ inline constexpr std::size_t kNoncesPerNode =
 
 // --- time
 inline constexpr std::chrono::seconds kConnectTimeout{3};
-inline constexpr std::chrono::seconds kRequestTimeout{10};    // one HTTP exchange, unless a deadline is nearer
-inline constexpr std::chrono::seconds kTokenCacheTime{3600};   // for a registry's bearer token, however long it says it lives
+inline constexpr std::chrono::seconds kRequestTimeout{10};  // one HTTP exchange, unless a deadline is nearer
+inline constexpr std::chrono::seconds kTokenCacheTime{
+    3600};  // for a registry's bearer token, however long it says it lives
 inline constexpr std::chrono::seconds kNonceLifetime{120};    // a slow TPM needs seconds; a queue of evidence a minute
 inline constexpr std::chrono::seconds kReplicaClockSkew{30};  // by which a replica's clock may be ahead of another's
 

@@ -1,5 +1,5 @@
-// What is proven about a node by its TPM. A VerifiedTpmClaims can be made by verify::tpm only, so that appraisal and policy never
-// see a claim that no quote vouches for.
+// What is proven about a node by its TPM. A VerifiedTpmClaims can be made by verify::tpm only, so that appraisal and
+// policy never see a claim that no quote vouches for.
 #pragma once
 
 #include <map>

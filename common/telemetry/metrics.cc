@@ -6,6 +6,10 @@
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
+#include <functional>
+#include <map>
+#include <mutex>
+
 namespace gatehouse::telemetry {
 namespace {
 
@@ -27,6 +31,28 @@ double Seconds(std::chrono::microseconds duration) {
 std::string Text(std::string_view view) {
   return std::string(view);
 }
+
+// Looking a series up by its labels costs a microsecond or two; the hot path does it by a short key instead.
+template <typename Metric>
+class Series {
+ public:
+  using Make = std::function<Metric&(std::string_view first, std::string_view second)>;
+  explicit Series(Make make) : make_(std::move(make)) {}
+  Metric& Get(std::string_view first, std::string_view second = {}) {
+    std::lock_guard lock(mutex_);
+    auto row = known_.find(first);
+    if (row == known_.end()) row = known_.emplace(std::string(first), Row{}).first;
+    auto known = row->second.find(second);
+    if (known == row->second.end()) known = row->second.emplace(std::string(second), &make_(first, second)).first;
+    return *known->second;
+  }
+
+ private:
+  Make make_;
+  std::mutex mutex_;
+  using Row = std::map<std::string, Metric*, std::less<>>;
+  std::map<std::string, Row, std::less<>> known_;
+};
 
 }  // namespace
 
@@ -64,17 +90,30 @@ struct Metrics::Impl {
   Family<Gauge>& documents = GaugeFamily("gatehouse_policy_documents", "Policy documents in force by kind.");
   Family<Gauge>& expiry =
       GaugeFamily("gatehouse_certificate_expiry_timestamp_seconds", "When each listener's serving certificate ends.");
+
+  Series<Counter> admission_series{[this](std::string_view kind, std::string_view outcome) -> Counter& {
+    return admission.Add({{"kind", Text(kind)}, {"outcome", Text(outcome)}});
+  }};
+  Series<Histogram> admission_seconds_series{[this](std::string_view half, std::string_view) -> Histogram& {
+    return admission_seconds.Add({{"half", Text(half)}}, kSeconds);
+  }};
+  Series<Counter> policy_series{[this](std::string_view policy, std::string_view outcome) -> Counter& {
+    return policies.Add({{"policy", Text(policy)}, {"outcome", Text(outcome)}});
+  }};
+  Series<Counter> cache_series{[this](std::string_view result, std::string_view) -> Counter& {
+    return cache.Add({{"result", Text(result)}});
+  }};
 };
 
 Metrics::Metrics() : impl_(std::make_unique<Impl>()) {}
 Metrics::~Metrics() = default;
 
 void Metrics::CountAdmission(std::string_view kind, std::string_view outcome) {
-  impl_->admission.Add({{"kind", Text(kind)}, {"outcome", Text(outcome)}}).Increment();
+  impl_->admission_series.Get(kind, outcome).Increment();
 }
 
 void Metrics::ObserveAdmission(std::string_view half, std::chrono::microseconds elapsed) {
-  impl_->admission_seconds.Add({{"half", Text(half)}}, kSeconds).Observe(Seconds(elapsed));
+  impl_->admission_seconds_series.Get(half).Observe(Seconds(elapsed));
 }
 
 void Metrics::CountFinding(Reason reason, std::string_view effect) {
@@ -84,11 +123,11 @@ void Metrics::CountFinding(Reason reason, std::string_view effect) {
 }
 
 void Metrics::CountPolicy(std::string_view policy, std::string_view outcome) {
-  impl_->policies.Add({{"policy", Text(policy)}, {"outcome", Text(outcome)}}).Increment();
+  impl_->policy_series.Get(policy, outcome).Increment();
 }
 
 void Metrics::CountCache(std::string_view result) {
-  impl_->cache.Add({{"result", Text(result)}}).Increment();
+  impl_->cache_series.Get(result).Increment();
 }
 
 void Metrics::CountRegistry(std::string_view outcome) {

@@ -104,7 +104,6 @@ int main(int argc, char** argv) {
   };
   std::printf(
       "%zu requests at %.0f/s over %lu connections: p50 %.2f ms, p90 %.2f ms, p99 %.2f ms, max %.2f ms, %zu failed\n",
-      latencies_ms.size(), rate, connections, at(0.5), at(0.9), at(0.99), latencies_ms.back(),
-      failures);
+      latencies_ms.size(), rate, connections, at(0.5), at(0.9), at(0.99), latencies_ms.back(), failures);
   return failures == 0 ? 0 : 1;
 }

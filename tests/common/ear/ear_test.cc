@@ -29,12 +29,11 @@ AttestationResult Sample() {
   result.node_uid = "0c0ffee0-0000-4000-8000-000000000001";
   result.ak_name = "000b" + std::string(64, 'a');
   result.ek = "sha256:" + std::string(64, 'b');
-  result.appraisals = {
-      {"workers@3fa9", Tier::kAffirming, {}, kNow + std::chrono::minutes{10}},
-      {"trial@77",
-       Tier::kContraindicated,
-       {{Reason::kPcrMismatch, "pcr 7 (sha256)", "found aa, expected bb"}},
-       kNow + std::chrono::minutes{1}}};
+  result.appraisals = {{"workers@3fa9", Tier::kAffirming, {}, kNow + std::chrono::minutes{10}},
+                       {"trial@77",
+                        Tier::kContraindicated,
+                        {{Reason::kPcrMismatch, "pcr 7 (sha256)", "found aa, expected bb"}},
+                        kNow + std::chrono::minutes{1}}};
   result.nonce = EncodeBase64Url(Bytes(48, 0xA5));
   result.issued = kNow;
   result.expires = kNow + std::chrono::minutes{10};
@@ -113,7 +112,8 @@ TEST(Ear, ClaimsAreThoseOfTheStandard) {
       "gatehouse.expires:1798762200},"
       "tpm:trial@77:{ear.status:contraindicated,ear.trustworthiness-vector:{instance-identity:2,configuration:0,"
       "executables:96,hardware:2},ear.appraisal-policy-id:trial@77,"
-      "gatehouse.findings:[{reason:pcr-mismatch,where:pcr 7 (sha256),detail:found aa, expected bb}],gatehouse.expires:1798761660}},"
+      "gatehouse.findings:[{reason:pcr-mismatch,where:pcr 7 (sha256),detail:found aa, expected "
+      "bb}],gatehouse.expires:1798761660}},"
       "gatehouse.node:{name:worker-1,uid:0c0ffee0-0000-4000-8000-000000000001,ak-name:000b" +
       std::string(64, 'a') + ",ek:sha256:" + std::string(64, 'b') + "}}";
   std::string seen(AsText(payload));
