@@ -23,7 +23,7 @@ e2e: build ## the same, as the test that it is (as root)
 bench: deps ## admission decisions warm and cold, quote verification, beside the raw cost
 	@cmake --preset bench --log-level=WARNING >/dev/null && cmake --build --preset bench --target bench_all && tests/bench/run.sh build/bench/bin
 
-fuzz: deps ## run every fuzz target for SECONDS each (default 30)
+fuzz: deps ## run every fuzz target for SECONDS_EACH seconds (30)
 	@cmake --preset fuzz --log-level=WARNING >/dev/null && cmake --build --preset fuzz && tests/fuzz/run.sh build/fuzz/bin $(or $(SECONDS_EACH),30)
 
 asan: deps ## every test under the address and undefined behaviour sanitizers
