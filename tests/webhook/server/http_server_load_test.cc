@@ -301,6 +301,13 @@ class NoDescriptors {
 };
 
 TEST_F(HttpServerLoad, WithoutDescriptorsAnIdleConnectionGivesWay) {
+#if defined(__clang__)
+#if __has_feature(undefined_behavior_sanitizer)
+  // Its check of object types asks the kernel through a pipe whether memory may be read, and takes "no descriptor" for
+  // no.
+  GTEST_SKIP() << "the undefined behaviour sanitizer needs descriptors of its own";
+#endif
+#endif
   Start(Plain());
   TestClient idle = Connect();
   ASSERT_TRUE(idle.Exchange(GetRequest("/healthz")));
