@@ -110,8 +110,12 @@ Status EvaluateKey(const policy::KeyAuthority& authority, SignatureStore& store,
   if (image == nullptr) return Error{Reason::kInternal, "", "signatures were listed for an image without a digest"};
   std::optional<Error> worst;
   for (std::size_t i = 0; i < list->signatures.size(); ++i) {
-    if (store.deadline().Passed())
-      return Error{Reason::kDeadlineExceeded, "", "there was no time to try every signature"};
+    if (store.deadline().Passed()) {
+      // Before the first, the registry was slow. After it, whoever put that many signatures there used up the time:
+      // that is no outage, which a policy might relax.
+      Reason reason = i == 0 ? Reason::kDeadlineExceeded : Reason::kLimitExceeded;
+      return Error{reason, "", "there was no time to try every signature"};
+    }
     const auto& candidate = list->signatures[i];
     Status status = VerifyOne(authority, store.Payload(candidate.layer), candidate.signature, *image);
     if (status.ok()) return Ok();

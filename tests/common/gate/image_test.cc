@@ -290,6 +290,20 @@ TEST_F(ImageGate, ARegistryThatIsTooSlowForItsShareIsAnOutage) {
   EXPECT_EQ(decision.outcome(), "warned");
 }
 
+TEST_F(ImageGate, ManySignaturesThatUseUpTheTimeAreNoOutage) {
+  Load(ImagePolicyYaml("signed", "registry.example/**", KeyAuthority("release", key.Public()),
+                       "  onUnavailable: allow\n"));
+  std::vector<fakes::SignedPayload> junk;
+  for (int i = 0; i < 50; ++i) {
+    junk.push_back(fakes::SignPayload(other_key, image, {.annotations = {{"n", std::to_string(i)}}}));
+  }
+  fakes::PutSignatures(registry, "app", image, junk);
+  registry.OnRequest([&](const net::HttpRequest&) { clock.Advance(Duration(100)); });
+  Decision decision = Decide(Pod({"registry.example/app@" + image.text()}), Duration(5000));
+  EXPECT_FALSE(decision.allowed());
+  EXPECT_EQ(OnlyReason(decision), Reason::kLimitExceeded);
+}
+
 TEST_F(ImageGate, WhatCouldNotBeEvaluatedIsNotRemembered) {
   fakes::Sign(registry, "app", image, key);
   registry.FailWith(-1);
