@@ -18,6 +18,7 @@
 #include "common/crypto/hash.h"
 #include "common/net/https_transport.h"
 #include "webhook/admission/handler.h"
+#include "webhook/attest/enrolment_store.h"
 #include "webhook/attest/routes.h"
 #include "webhook/config/config.h"
 #include "webhook/server/descriptors.h"

@@ -86,7 +86,15 @@ inline constexpr std::size_t kEkChainBytes =
 inline constexpr std::size_t kNoncesPerNode =
     64;  // remembered within twice kNonceLifetime; an agent needs one a minute
 
+// --- the Kubernetes API
+inline constexpr std::size_t kKubeResponseBytes = 32 * kMiB;  // a page of kKubePageObjects nodes has about 5 MiB
+inline constexpr std::size_t kKubeObjectBytes = 4 * kMiB;     // one event of a watch; etcd refuses more than 1.5 MiB
+inline constexpr std::size_t kKubePageObjects = 250;          // of a list, at a time
+inline constexpr std::size_t kKubeConfigBytes = 1 * kMiB;
+inline constexpr std::size_t kReplicaReportBytes = 200 * kKiB;  // annotations have 256 KiB in all
+
 // --- time
+inline constexpr std::chrono::milliseconds kStreamTick{250};
 inline constexpr std::chrono::seconds kConnectTimeout{3};
 inline constexpr std::chrono::seconds kRequestTimeout{10};  // one HTTP exchange, unless a deadline is nearer
 inline constexpr std::chrono::seconds kTokenCacheTime{

@@ -2,11 +2,13 @@
 // decoder of it.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "common/appraisal/tpm.h"
 #include "common/base/clock.h"
+#include "common/claims/tpm.h"
 #include "common/crypto/key.h"
 
 namespace gatehouse::ear {
@@ -34,6 +36,7 @@ struct AttestationResult {
   std::vector<PolicyAppraisal>
       appraisals;     // one for each policy that matches the node, names distinct; none is "no policy": tier kNone
   std::string nonce;  // base64url of the challenge
+  std::optional<claims::TpmClock> clock = std::nullopt;  // of the quote: what a later one must be ahead of
   WallTime issued;
   WallTime expires;  // the latest of the appraisals
 
@@ -41,13 +44,13 @@ struct AttestationResult {
 };
 
 // Claims: eat_profile, iat, exp, ear.verifier-id {build, developer}, eat_nonce, gatehouse.node {name, uid?, ak-name,
-// ek}, and submods: one "tpm:<policy>" for each appraisal {ear.status, ear.trustworthiness-vector {instance-identity,
-// configuration, executables, hardware}, ear.appraisal-policy-id, gatehouse.findings [{reason, where, detail}],
-// gatehouse.expires}; without any appraisal one "tpm" {ear.status "none"}, since an EAR has at least one. Times are cut
-// to whole seconds. Header: typ "eat+jwt" (RFC 9782). `result` must be consistent: node, ak_name, ek and nonce
-// (base64url) not empty; distinct policies; each affirming without findings, or warning or contraindicated with some,
-// and expiring with the result at the latest. Errors: kInternal (it is not), kKeyMalformed, kLimitExceeded (longer than
-// a token may be).
+// ek, clock? {milliseconds, resets, restarts, safe}}, and submods: one "tpm:<policy>" for each appraisal {ear.status,
+// ear.trustworthiness-vector {instance-identity, configuration, executables, hardware}, ear.appraisal-policy-id,
+// gatehouse.findings [{reason, where, detail}], gatehouse.expires}; without any appraisal one "tpm" {ear.status
+// "none"}, since an EAR has at least one. Times are cut to whole seconds. Header: typ "eat+jwt" (RFC 9782). `result`
+// must be consistent: node, ak_name, ek and nonce (base64url) not empty; distinct policies; each affirming without
+// findings, or warning or contraindicated with some, and expiring with the result at the latest. Errors: kInternal (it
+// is not), kKeyMalformed, kLimitExceeded (longer than a token may be).
 [[nodiscard]] Result<std::string> Encode(const AttestationResult& result, const crypto::PrivateKey& key);
 
 // A result whose signature, profile, time and consistency (status agrees with the trustworthiness vector) were checked.

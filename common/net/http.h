@@ -64,6 +64,22 @@ class HttpTransport {
   [[nodiscard]] virtual Result<HttpResponse> Send(const HttpRequest& request, const Deadline& deadline) = 0;
 };
 
+// A transport that can also hand a body over while it arrives: a watch of the Kubernetes API, which ends when somebody
+// ends it.
+class StreamTransport : public HttpTransport {
+ public:
+  // Called with each piece of the body of a 2xx answer as it arrives, and with nothing at least every
+  // limits::kStreamTick while none does. false ends the exchange: that is a success.
+  using OnBody = std::function<bool(std::string_view piece)>;
+
+  // As Send, except that the body of a 2xx answer goes to `on_body` (max_response_bytes does not apply to it), that the
+  // exchange may last until `deadline`, and that the connection is not used again. Any other answer is returned with
+  // its body. A body that breaks off is kNetworkUnavailable; one that ends in order is a success. A peer that is gone
+  // without a word is found by the kernel's keep-alive within about half a minute.
+  [[nodiscard]] virtual Result<HttpResponse> Stream(const HttpRequest& request, const OnBody& on_body,
+                                                    const Deadline& deadline) = 0;
+};
+
 struct RedirectPolicy {
   std::size_t max_hops;
   bool allow_http;  // whether an https request may be redirected to plain http: never with credentials

@@ -46,5 +46,6 @@ struct TransportOptions {
 // that deny_local_addresses can judge literal addresses only. Errors: kConfigInvalid, kCertificateMalformed,
 // kKeyMalformed.
 [[nodiscard]] Result<std::unique_ptr<HttpTransport>> MakeHttpsTransport(TransportOptions options);
+[[nodiscard]] Result<std::unique_ptr<StreamTransport>> MakeStreamTransport(TransportOptions options);
 
 }  // namespace gatehouse::net

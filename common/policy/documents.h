@@ -43,6 +43,9 @@ struct Authority {
 
 struct ImagePolicy {
   std::string name;
+  // Of a NamespacedImagePolicy, which covers pods of that namespace only and can only narrow: an image that no
+  // ImagePolicy covers stays uncovered, whatever policies of the namespace say. Empty: an ImagePolicy.
+  std::string namespace_name;
   std::string generation;         // changes with the content: hex of a hash
   std::vector<ImageGlob> images;  // any of them
   LabelSelector namespace_selector;
@@ -53,15 +56,39 @@ struct ImagePolicy {
   OnUnavailable on_unavailable;
 };
 
+// What to do with a Node that is not trusted under a policy in enforce mode.
+struct UntrustedTaint {
+  enum class Effect : std::uint8_t { kNoSchedule, kNoExecute };
+  Effect effect;
+  // With kNoExecute: how long the node must have been untrusted, and how many nodes at most get the taint within a
+  // time, so that a bad policy cannot empty a cluster. Until then, and beyond, kNoSchedule.
+  Duration grace{300'000};
+  std::size_t max_nodes = 1;
+  Duration within{3'600'000};
+};
+
+// Named values of a ReferenceValues document: a machine that booted one of them is good, within its time.
+struct ReferenceSet {
+  std::string document;  // the name of the ReferenceValues
+  std::string name;
+  std::optional<WallTime> not_before;
+  std::optional<WallTime> not_after;
+  appraisal::TpmReference tpm;
+};
+
 struct NodePolicy {
   std::string name;
   std::string generation;            // changes with the content of the trust roots that it names, too
   std::vector<Glob> nodes;           // names of Nodes, any of them
   LabelSelector namespace_selector;  // of the pods that are to be bound
   Mode mode;
-  Duration validity;                     // how long an attestation result holds
-  std::vector<std::string> trust_roots;  // names of TrustRoot documents; each exists in the set
-  appraisal::TpmReference tpm;           // not empty
+  Duration validity;                          // how long an attestation result holds
+  std::vector<std::string> trust_roots;       // names of TrustRoot documents; each exists in the set
+  appraisal::TpmReference tpm;                // what holds in any case; without PCRs if `reference_values` is not empty
+  std::vector<std::string> reference_values;  // names of ReferenceValues documents
+  std::vector<ReferenceSet>
+      reference_sets;  // all of theirs: one of those that are in their time must be met as a whole
+  std::optional<UntrustedTaint> untrusted;
 };
 
 struct TrustRoot {
@@ -75,6 +102,7 @@ struct PolicySet {
   std::vector<ImagePolicy> image_policies;  // sorted by name
   std::vector<NodePolicy> node_policies;
   std::vector<TrustRoot> trust_roots;
+  std::vector<ImagePolicy> namespaced_policies;  // sorted by namespace and name
   // From v1 Namespace documents: what is known of namespaces without a cluster.
   std::map<std::string, Labels> namespaces;
   std::string policy_generation;  // of all policies, and of the namespaces by which they select

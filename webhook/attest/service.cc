@@ -176,7 +176,7 @@ Duration NextWithin(const ear::AttestationResult& result, Duration interval) {
 }  // namespace
 
 AttestationService::AttestationService(Parts parts, Options options) : parts_(std::move(parts)), options_(options) {
-  for (const Error& problem : parts_.enrolments.problems())
+  for (const Error& problem : parts_.enrolments.Problems())
     parts_.log.Failure(telemetry::Level::kError, "node blocked by its binding's file", problem);
 }
 

