@@ -36,4 +36,75 @@ std::vector<Finding> Appraise(const TpmReference& reference, const claims::Verif
   return findings;
 }
 
+namespace {
+
+std::string SetName(const ReferenceSet& set) {
+  return set.document + "/" + set.name;
+}
+
+// Why no set can be tried at all.
+Finding NoneInTime(const std::vector<std::string>& documents, const std::vector<ReferenceSet>& sets) {
+  std::string where = "reference values";
+  for (const std::string& document : documents) where += (&document == &documents.front() ? " " : ", ") + document;
+  if (sets.empty()) return {Reason::kReferenceExpired, where, "there is no set of values"};
+  std::string names = "not in its time: ";
+  for (const ReferenceSet& set : sets) names += (&set == &sets.front() ? "" : ", ") + SetName(set);
+  return {Reason::kReferenceExpired, where, names};
+}
+
+bool HoldsLonger(const std::optional<WallTime>& a, const std::optional<WallTime>& b) {
+  if (!a || !b) return !a && b;
+  return *a > *b;
+}
+
+void AppraiseBySets(const std::vector<std::string>& documents, const std::vector<ReferenceSet>& sets,
+                    const claims::VerifiedTpmClaims& claims, WallTime now, SetsAppraisal& result) {
+  const ReferenceSet* met = nullptr;
+  const ReferenceSet* nearest = nullptr;
+  std::vector<Finding> why;
+  for (const ReferenceSet& set : sets) {
+    if (!set.InTime(now)) continue;
+    std::vector<Finding> findings = Appraise(set.tpm, claims);
+    if (findings.empty()) {
+      if (met == nullptr || HoldsLonger(set.not_after, met->not_after)) met = &set;
+    } else if (nearest == nullptr || findings.size() < why.size()) {
+      nearest = &set;
+      why = std::move(findings);
+    }
+  }
+  if (met != nullptr) {
+    result.matched = SetName(*met);
+    result.holds_until = met->not_after;
+  } else if (nearest != nullptr) {
+    for (Finding& finding : why) {
+      finding.where += " of " + SetName(*nearest);
+      result.findings.push_back(std::move(finding));
+    }
+  } else {
+    result.findings.push_back(NoneInTime(documents, sets));
+  }
+}
+
+void AskFor(const TpmReference& reference, std::map<HashAlgorithm, std::uint32_t>& pcrs) {
+  for (const auto& [pcr, values] : reference.pcrs) pcrs[reference.bank] |= std::uint32_t{1} << pcr;
+}
+
+}  // namespace
+
+SetsAppraisal AppraiseSets(const TpmReference& base, const std::vector<std::string>& documents,
+                           const std::vector<ReferenceSet>& sets, const claims::VerifiedTpmClaims& claims,
+                           WallTime now) {
+  SetsAppraisal result;
+  if (!base.pcrs.empty() || documents.empty()) result.findings = Appraise(base, claims);
+  if (!documents.empty()) AppraiseBySets(documents, sets, claims, now, result);
+  return result;
+}
+
+std::map<HashAlgorithm, std::uint32_t> PcrsAskedFor(const TpmReference& base, const std::vector<ReferenceSet>& sets) {
+  std::map<HashAlgorithm, std::uint32_t> pcrs;
+  AskFor(base, pcrs);
+  for (const ReferenceSet& set : sets) AskFor(set.tpm, pcrs);
+  return pcrs;
+}
+
 }  // namespace gatehouse::appraisal

@@ -67,14 +67,8 @@ struct UntrustedTaint {
   Duration within{3'600'000};
 };
 
-// Named values of a ReferenceValues document: a machine that booted one of them is good, within its time.
-struct ReferenceSet {
-  std::string document;  // the name of the ReferenceValues
-  std::string name;
-  std::optional<WallTime> not_before;
-  std::optional<WallTime> not_after;
-  appraisal::TpmReference tpm;
-};
+// Of a ReferenceValues document.
+using ReferenceSet = appraisal::ReferenceSet;
 
 struct NodePolicy {
   std::string name;
