@@ -96,7 +96,10 @@ inline constexpr std::size_t kReplicaReportBytes = 200 * kKiB;  // annotations h
 // --- time
 inline constexpr std::chrono::milliseconds kStreamTick{250};
 inline constexpr std::chrono::seconds kConnectTimeout{3};
-inline constexpr std::chrono::seconds kRequestTimeout{10};  // one HTTP exchange, unless a deadline is nearer
+inline constexpr std::chrono::seconds kKeepAliveIdle{15};     // of TCP: a connection that is silent is probed after
+inline constexpr std::chrono::seconds kKeepAliveInterval{5};  // and then that often
+inline constexpr std::chrono::seconds kPeerGoneAfter{30};     // without any acknowledgement by the peer's kernel
+inline constexpr std::chrono::seconds kRequestTimeout{10};    // one HTTP exchange, unless a deadline is nearer
 inline constexpr std::chrono::seconds kTokenCacheTime{
     3600};  // for a registry's bearer token, however long it says it lives
 inline constexpr std::chrono::seconds kNonceLifetime{120};    // a slow TPM needs seconds; a queue of evidence a minute

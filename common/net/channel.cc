@@ -42,6 +42,21 @@ socklen_t Fill(const IpAddress& address, int port, sockaddr_storage& storage) {
   return sizeof(v6);
 }
 
+void SetOption(int descriptor, int level, int option, int value) {
+  setsockopt(descriptor, level, option, &value, sizeof(value));
+}
+
+// A stream may be silent for minutes because there is nothing to say, or because the peer's machine lost power and
+// nobody will ever reset the connection: RFC 9293 section 3.8.4 (keep-alives) and RFC 5482 (user timeout) tell the two
+// apart.
+void FindDeadPeers(int descriptor) {
+  SetOption(descriptor, SOL_SOCKET, SO_KEEPALIVE, 1);
+  SetOption(descriptor, IPPROTO_TCP, TCP_KEEPIDLE, static_cast<int>(limits::kKeepAliveIdle.count()));
+  SetOption(descriptor, IPPROTO_TCP, TCP_KEEPINTVL, static_cast<int>(limits::kKeepAliveInterval.count()));
+  SetOption(descriptor, IPPROTO_TCP, TCP_USER_TIMEOUT,
+            static_cast<int>(std::chrono::milliseconds(limits::kPeerGoneAfter).count()));
+}
+
 int PollTimeout(const Deadline& deadline) {
   return static_cast<int>(std::min<std::int64_t>(deadline.Remaining().count(), INT_MAX));
 }
@@ -67,8 +82,8 @@ Result<std::unique_ptr<Channel>> Channel::Dial(const std::vector<IpAddress>& add
       if (writable.ok()) getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &failure, &size);
     }
     if (failure == 0) {
-      int on = 1;
-      setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+      SetOption(descriptor, IPPROTO_TCP, TCP_NODELAY, 1);
+      FindDeadPeers(descriptor);
       return channel;
     }
     failures += (failures.empty() ? "" : "; ") + address.ToString() + ": " + ErrorText(failure);

@@ -15,7 +15,8 @@ namespace gatehouse::net {
 class Channel {
  public:
   // Connects to the first of `addresses` that answers; each is given limits::kConnectTimeout. `name` ("host:port") is
-  // for messages. Errors: kNetworkUnavailable, kDeadlineExceeded.
+  // for messages. A peer whose machine is gone without a word is noticed after about limits::kPeerGoneAfter, also while
+  // nothing is sent. Errors: kNetworkUnavailable, kDeadlineExceeded.
   [[nodiscard]] static Result<std::unique_ptr<Channel>> Dial(const std::vector<IpAddress>& addresses, int port,
                                                              const std::string& name, const Deadline& deadline);
   ~Channel();

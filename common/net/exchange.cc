@@ -3,6 +3,7 @@
 #include <httplib.h>
 
 #include <array>
+#include <limits>
 
 #include "common/base/encoding.h"
 #include "common/base/limits.h"
@@ -18,12 +19,13 @@ namespace {
 // values, so that Link: <...%2B...> or a realm with an escaped quote would arrive changed.
 class BoundedStream final : public httplib::Stream {
  public:
-  BoundedStream(Channel& channel, const Deadline& deadline) : channel_(channel), deadline_(deadline) {}
+  BoundedStream(Channel& channel, const Deadline& deadline)
+      : channel_(channel), deadline_(deadline), next_tick_(deadline) {}
 
   ssize_t read(char* to, std::size_t size) override {
     if (failure_.has_value()) return -1;
     if (begin_ == end_) {
-      auto count = channel_.Read(buffer_.data(), buffer_.size(), deadline_);
+      auto count = Receive();
       if (!count.ok()) return Fail(count.error());
       if (*count == 0) return 0;
       begin_ = 0;
@@ -53,6 +55,20 @@ class BoundedStream final : public httplib::Stream {
   socket_t socket() const override { return channel_.descriptor(); }
 
   void BeginBody() { in_body_ = true; }
+  // The same for a body that is handed over while it arrives.
+  void BeginStream(const BodyStream& body) {
+    in_body_ = true;
+    body_ = &body;
+    deadline_ = body.until;
+    next_tick_ = deadline_.Sooner(limits::kStreamTick);
+  }
+  // To the receiver of a streamed body; empty while nothing arrives. Returns false when that wants no more.
+  bool HandOver(std::string_view piece) {
+    stopped_ = stopped_ || !body_->on_body(piece);
+    next_tick_ = deadline_.Sooner(limits::kStreamTick);
+    return !stopped_;
+  }
+  [[nodiscard]] bool stopped() const { return stopped_; }
   [[nodiscard]] const std::string& head() const { return head_; }
   [[nodiscard]] const std::optional<Error>& failure() const { return failure_; }
   [[nodiscard]] bool answered() const { return answered_; }
@@ -63,6 +79,18 @@ class BoundedStream final : public httplib::Stream {
   [[nodiscard]] bool ended_with_empty_line() const { return tail_ == "\r\n\r\n"; }
 
  private:
+  // The next bytes of the channel. Ticks by the clock, not only when a wait was in vain, so that a peer that trickles
+  // what is no body (TLS records, the lines of chunk sizes) cannot keep the receiver from ending it.
+  Result<std::size_t> Receive() {
+    if (body_ == nullptr) return channel_.Read(buffer_.data(), buffer_.size(), deadline_);
+    while (true) {
+      bool last = deadline_.Remaining() <= limits::kStreamTick;
+      auto count = channel_.Read(buffer_.data(), buffer_.size(), last ? deadline_ : next_tick_);
+      if (count.ok() || last || count.error().reason != Reason::kDeadlineExceeded) return count;
+      if (!HandOver({})) return Error{Reason::kNetworkUnavailable, channel_.name(), "ended by the receiver"};
+    }
+  }
+
   ssize_t Fail(const Error& error) {
     failure_ = error;
     return -1;
@@ -94,7 +122,10 @@ class BoundedStream final : public httplib::Stream {
   }
 
   Channel& channel_;
-  const Deadline& deadline_;
+  Deadline deadline_;
+  Deadline next_tick_;
+  const BodyStream* body_ = nullptr;
+  bool stopped_ = false;
   std::array<char, 16 * limits::kKiB> buffer_{};
   std::size_t begin_ = 0;
   std::size_t end_ = 0;
@@ -184,24 +215,33 @@ Status CheckRequest(const HttpRequest& request) {
 }
 
 Result<HttpResponse> RunExchange(Channel& channel, const HttpRequest& from, const std::string& target,
-                                 const Headers& extra, const Deadline& deadline, ExchangeOutcome& outcome) {
+                                 const Headers& extra, const Deadline& deadline, ExchangeOutcome& outcome,
+                                 const BodyStream* body_stream) {
   httplib::Request request = MakeRequest(from, target, extra);
   BoundedStream stream(channel, deadline);
   std::optional<Error> refused;
   std::optional<BodyFraming> framing;
+  bool streamed = false;
   std::string body;
   request.response_handler = [&](const httplib::Response&) {
     auto head = ParseResponseHead(stream.head(), channel.name());
-    auto checked = head.ok() ? CheckBody(*head, from.max_response_bytes, channel.name()) : head.error();
+    streamed = body_stream != nullptr && head.ok() && head->status < 300;
+    std::size_t max_bytes = streamed ? std::numeric_limits<std::size_t>::max() : from.max_response_bytes;
+    auto checked = head.ok() ? CheckBody(*head, max_bytes, channel.name()) : head.error();
     if (!checked.ok()) {
       refused = checked.error();
       return false;
     }
     framing = *checked;
-    stream.BeginBody();
+    if (streamed) {
+      stream.BeginStream(*body_stream);
+    } else {
+      stream.BeginBody();
+    }
     return true;
   };
   request.content_receiver = [&](const char* data, std::size_t size, std::uint64_t, std::uint64_t) {
+    if (streamed) return stream.HandOver(std::string_view(data, size));
     if (size > from.max_response_bytes - body.size()) {
       refused = Error{Reason::kLimitExceeded, channel.name(),
                       "the answer has more than " + std::to_string(from.max_response_bytes) + " bytes"};
@@ -216,13 +256,14 @@ Result<HttpResponse> RunExchange(Channel& channel, const HttpRequest& from, cons
   bool sent = Exchange(from.url, stream).send(request, ignored, error);
   outcome.answered = stream.answered();
   if (refused.has_value()) return *refused;
-  if (stream.failure().has_value()) return *stream.failure();
-  if (!sent) {
+  if (stream.failure().has_value() && !stream.stopped()) return *stream.failure();
+  if (!sent && !stream.stopped()) {
     return Error{Reason::kNetworkUnavailable, channel.name(),
                  outcome.answered ? "the answer is not valid HTTP/1.1 or broke off"
                                   : "the connection was closed without an answer"};
   }
   ASSIGN_OR_RETURN(ResponseHead head, ParseResponseHead(stream.head(), channel.name()));
+  if (stream.stopped()) return HttpResponse{head.status, std::move(head.headers), std::move(body)};
   if (framing == BodyFraming::kChunked && !stream.ended_with_empty_line()) {
     return Error{Reason::kNetworkUnavailable, channel.name(),
                  "the answer is not valid HTTP/1.1: a chunk has the wrong size"};

@@ -17,10 +17,16 @@ struct ExchangeOutcome {
 // Errors: kInternal.
 [[nodiscard]] Status CheckRequest(const HttpRequest& request);
 
+// For the body of a 2xx answer that is handed over while it arrives (StreamTransport::Stream).
+struct BodyStream {
+  const StreamTransport::OnBody& on_body;
+  Deadline until;  // of the body; the deadline of the exchange is that of its head, and of any other answer
+};
+
 // `target` is the request target as sent (origin-form, or absolute-form for a proxy); `extra` goes beside the request's
 // headers. Precondition: CheckRequest(request). Errors: those of HttpTransport::Send.
 [[nodiscard]] Result<HttpResponse> RunExchange(Channel& channel, const HttpRequest& request, const std::string& target,
-                                               const Headers& extra, const Deadline& deadline,
-                                               ExchangeOutcome& outcome);
+                                               const Headers& extra, const Deadline& deadline, ExchangeOutcome& outcome,
+                                               const BodyStream* stream = nullptr);
 
 }  // namespace gatehouse::net

@@ -93,7 +93,7 @@ Status OpenTunnel(Channel& channel, const Url& url, const Proxy& proxy, const De
   return Ok();
 }
 
-class HttpsTransport final : public HttpTransport {
+class HttpsTransport final : public StreamTransport {
  public:
   explicit HttpsTransport(TransportOptions options)
       : options_(std::move(options)), idle_(options_.idle_connections_per_origin) {}
@@ -114,28 +114,67 @@ class HttpsTransport final : public HttpTransport {
     bool own_limit = caller_deadline.Remaining() > limits::kRequestTimeout;
     auto response = SendOnce(request, caller_deadline.Sooner(limits::kRequestTimeout));
     if (response.ok() || !own_limit || response.error().reason != Reason::kDeadlineExceeded) return response;
-    return Error{Reason::kNetworkUnavailable, response.error().where,
-                 response.error().detail + " (" + std::to_string(limits::kRequestTimeout.count()) + " s)"};
+    return OwnLimit(response.error());
+  }
+
+  Result<HttpResponse> Stream(const HttpRequest& request, const OnBody& on_body, const Deadline& deadline) override {
+    // The answer has to begin within what an ordinary exchange has; only its body may last.
+    bool own_limit = deadline.Remaining() > limits::kRequestTimeout;
+    bool begun = false;
+    auto receive = [&](std::string_view piece) {
+      begun = true;
+      return on_body(piece);
+    };
+    const OnBody receiver = receive;
+    auto response = StreamOnce(request, {receiver, deadline}, deadline.Sooner(limits::kRequestTimeout));
+    if (response.ok() || begun || !own_limit || response.error().reason != Reason::kDeadlineExceeded) return response;
+    return OwnLimit(response.error());
   }
 
  private:
-  Result<HttpResponse> SendOnce(const HttpRequest& request, const Deadline& deadline) {
-    RETURN_IF_ERROR(CheckRequest(request));
-    const std::string origin = request.url.Origin();
-    ASSIGN_OR_RETURN(auto proxy, ProxyFor(options_.proxy, request.url));
-    bool forward = proxy.has_value() && request.url.scheme == "http";
-    std::string target = forward ? request.url.ToString() : request.url.target;
+  // How a request goes out: straight or by a proxy.
+  struct Route {
+    std::optional<Proxy> proxy;
+    std::string target;
     Headers extra;
-    if (forward && !proxy->authorization.empty()) extra.emplace_back("Proxy-Authorization", proxy->authorization);
+  };
+
+  static Error OwnLimit(const Error& error) {
+    return {Reason::kNetworkUnavailable, error.where,
+            error.detail + " (" + std::to_string(limits::kRequestTimeout.count()) + " s)"};
+  }
+
+  Result<Route> RouteOf(const HttpRequest& request) const {
+    RETURN_IF_ERROR(CheckRequest(request));
+    Route route;
+    ASSIGN_OR_RETURN(route.proxy, ProxyFor(options_.proxy, request.url));
+    bool forward = route.proxy.has_value() && request.url.scheme == "http";
+    route.target = forward ? request.url.ToString() : request.url.target;
+    if (forward && !route.proxy->authorization.empty()) {
+      route.extra.emplace_back("Proxy-Authorization", route.proxy->authorization);
+    }
+    return route;
+  }
+
+  Result<HttpResponse> StreamOnce(const HttpRequest& request, const BodyStream& body, const Deadline& deadline) {
+    ASSIGN_OR_RETURN(Route route, RouteOf(request));
+    ASSIGN_OR_RETURN(auto channel, Connect(request.url, route.proxy, deadline));
+    ExchangeOutcome outcome;
+    return RunExchange(*channel, request, route.target, route.extra, deadline, outcome, &body);
+  }
+
+  Result<HttpResponse> SendOnce(const HttpRequest& request, const Deadline& deadline) {
+    const std::string origin = request.url.Origin();
+    ASSIGN_OR_RETURN(Route route, RouteOf(request));
 
     std::unique_ptr<Channel> channel = idle_.Take(origin);
     bool reused = channel != nullptr;
     while (true) {
       if (channel == nullptr) {
-        ASSIGN_OR_RETURN(channel, Connect(request.url, proxy, deadline));
+        ASSIGN_OR_RETURN(channel, Connect(request.url, route.proxy, deadline));
       }
       ExchangeOutcome outcome;
-      auto response = RunExchange(*channel, request, target, extra, deadline, outcome);
+      auto response = RunExchange(*channel, request, route.target, route.extra, deadline, outcome);
       if (response.ok()) {
         if (outcome.reusable) idle_.Put(origin, std::move(channel));
         return response;
@@ -203,6 +242,12 @@ Result<std::unique_ptr<HttpTransport>> MakeHttpsTransport(TransportOptions optio
   auto transport = std::make_unique<HttpsTransport>(std::move(options));
   RETURN_IF_ERROR(transport->Prepare());
   return std::unique_ptr<HttpTransport>(std::move(transport));
+}
+
+Result<std::unique_ptr<StreamTransport>> MakeStreamTransport(TransportOptions options) {
+  auto transport = std::make_unique<HttpsTransport>(std::move(options));
+  RETURN_IF_ERROR(transport->Prepare());
+  return std::unique_ptr<StreamTransport>(std::move(transport));
 }
 
 }  // namespace gatehouse::net
