@@ -23,7 +23,7 @@ LIBRARIES = {
 
 def room_of(path: Path) -> str:
     parts = path.parts
-    if parts[0] == 'cli' or path.name == 'main.cc':
+    if parts[0] == 'cli' or len(parts) == 2:  # a program's own folder holds main.cc and what it is wired from
         return 'main'
     return '/'.join(parts[:2])
 

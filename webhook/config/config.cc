@@ -61,25 +61,47 @@ gate::Unmatched ReadUnmatched(ObjectReader& reader, std::string_view key) {
   return value == "allow" ? gate::Unmatched::kAllow : gate::Unmatched::kDeny;
 }
 
-TlsFiles ReadTls(ObjectReader& parent) {
+// What a file is called that comes from a Secret, unless the configuration names another. `cluster` is null without
+// one.
+std::string ReadKeyFile(ObjectReader& reader, std::string_view key, KubernetesConfig* cluster, std::string_view file,
+                        bool KubernetesConfig::*from_secret) {
+  if (cluster == nullptr) return reader.String(key);
+  auto named = reader.OptionalString(key);
+  if (named.has_value()) return *named;
+  cluster->*from_secret = true;
+  return cluster->key_folder + "/" + std::string(file);
+}
+
+void ReadTlsFiles(ObjectReader& reader, KubernetesConfig* cluster, TlsFiles& tls) {
+  if (reader.Has("certificate") != reader.Has("key")) reader.Fail("key", "certificate and key belong together");
+  tls.certificate = ReadKeyFile(reader, "certificate", cluster, "tls.crt", &KubernetesConfig::serving_keys);
+  tls.key = ReadKeyFile(reader, "key", cluster, "tls.key", &KubernetesConfig::serving_keys);
+  tls.client_ca = reader.OptionalString("clientCA").value_or("");
+  tls.require_client_certificate = reader.OptionalBool("requireClientCertificate").value_or(false);
+  if (tls.require_client_certificate && tls.client_ca.empty()) {
+    reader.Fail("requireClientCertificate", "name the authorities of the clients in clientCA as well");
+  }
+}
+
+TlsFiles ReadTls(ObjectReader& parent, KubernetesConfig* cluster) {
   TlsFiles tls;
-  parent.Object("tls", Presence::kRequired, [&](ObjectReader& reader) {
-    tls.certificate = reader.String("certificate");
-    tls.key = reader.String("key");
-    tls.client_ca = reader.OptionalString("clientCA").value_or("");
-    tls.require_client_certificate = reader.OptionalBool("requireClientCertificate").value_or(false);
-    if (tls.require_client_certificate && tls.client_ca.empty()) {
-      reader.Fail("requireClientCertificate", "name the authorities of the clients in clientCA as well");
-    }
-  });
+  const auto presence = cluster == nullptr ? Presence::kRequired : Presence::kOptional;
+  if (!parent.Object("tls", presence, [&](ObjectReader& reader) { ReadTlsFiles(reader, cluster, tls); }) &&
+      cluster != nullptr) {
+    cluster->serving_keys = true;
+    tls.certificate = cluster->key_folder + "/tls.crt";
+    tls.key = cluster->key_folder + "/tls.key";
+  }
   return tls;
 }
 
-AdmissionConfig ReadAdmission(ObjectReader& reader) {
+AdmissionConfig ReadAdmission(ObjectReader& reader, KubernetesConfig* cluster) {
   using std::chrono::seconds, std::chrono::minutes;
   AdmissionConfig config;
   config.listen = ReadListen(reader);
-  config.tls = ReadTls(reader);
+  config.tls = ReadTls(reader, cluster);
+  reader.Object("mutate", Presence::kOptional,
+                [&](ObjectReader& mutate) { config.mutate = mutate.OptionalBool("enabled").value_or(true); });
   config.gate.unmatched_images = ReadUnmatched(reader, "unmatchedImages");
   config.gate.unmatched_nodes = ReadUnmatched(reader, "unmatchedNodes");
   config.handler.max_concurrent =
@@ -106,18 +128,88 @@ std::string ReadStateFolder(ObjectReader& reader) {
   return folder;
 }
 
-AttestationConfig ReadAttestation(ObjectReader& reader) {
-  AttestationConfig config;
-  config.listen = ReadListen(reader);
-  config.tls = ReadTls(reader);
+// In a cluster, bindings are objects of its API and agents prove their pods; what a folder and a file would hold may
+// still be given for agents outside.
+void ReadIdentities(ObjectReader& reader, const KubernetesConfig* cluster, AttestationConfig& config) {
   config.tokens_file = reader.OptionalString("tokens").value_or("");
+  if (cluster != nullptr) {
+    if (reader.Has("stateDir") || reader.Has("allowForgetfulBindings"))
+      reader.Fail("stateDir", "is for a verifier without a cluster: with kubernetes, bindings are NodeAttestations");
+    return;
+  }
   if (config.tokens_file.empty() && config.tls.client_ca.empty()) {
     reader.Fail("tokens", "agents prove their node by a certificate or a token: set tls.clientCA, or tokens, or both");
   }
-  config.nonce_key_file = reader.String("nonceKey");
-  config.signing_key_file = reader.String("signingKey");
   config.state_folder = ReadStateFolder(reader);
+}
+
+AttestationConfig ReadAttestation(ObjectReader& reader, KubernetesConfig* cluster) {
+  AttestationConfig config;
+  config.listen = ReadListen(reader);
+  config.tls = ReadTls(reader, cluster);
+  config.nonce_key_file = ReadKeyFile(reader, "nonceKey", cluster, "nonce.key", &KubernetesConfig::attestation_keys);
+  config.signing_key_file =
+      ReadKeyFile(reader, "signingKey", cluster, "signing.key", &KubernetesConfig::attestation_keys);
+  ReadIdentities(reader, cluster, config);
   config.interval = ReadDuration(reader, "interval", config.interval, kLeastInterval, std::chrono::hours(24));
+  return config;
+}
+
+CertificatesConfig ReadCertificates(ObjectReader& reader) {
+  using std::chrono::hours, std::chrono::seconds;
+  CertificatesConfig config;
+  config.dns_names = reader.Strings("dnsNames", Presence::kRequired);
+  reader.Object("webhookConfigurations", Presence::kOptional, [&](ObjectReader& names) {
+    if (auto name = names.OptionalString("validating"); name.has_value()) config.validating_webhooks.push_back(*name);
+    if (auto name = names.OptionalString("mutating"); name.has_value()) config.mutating_webhooks.push_back(*name);
+  });
+  config.validity = ReadDuration(reader, "validity", config.validity, seconds(30), hours(24 * 825));
+  config.ca_validity = ReadDuration(reader, "caValidity", config.ca_validity, seconds(60), hours(24 * 3650));
+  config.overlap = ReadDuration(reader, "overlap", config.overlap, Duration(0), hours(24 * 30));
+  if (reader.ok() && config.ca_validity < 2 * config.validity)
+    reader.Fail("caValidity", "must be at least twice the validity of what the authority signs");
+  if (reader.ok() && config.ca_validity < 6 * config.overlap)
+    reader.Fail("overlap",
+                "must be at most a sixth of caValidity, so that one change of authority ends before the next");
+  return config;
+}
+
+NodesConfig ReadNodes(ObjectReader& reader) {
+  NodesConfig config;
+  config.label = reader.OptionalBool("label").value_or(true);
+  config.condition = reader.OptionalBool("condition").value_or(true);
+  config.events = reader.OptionalBool("events").value_or(true);
+  config.keep_bindings =
+      ReadDuration(reader, "keepBindings", config.keep_bindings, Duration(0), std::chrono::hours(24 * 3650));
+  return config;
+}
+
+AgentsConfig ReadAgents(ObjectReader& reader) {
+  AgentsConfig config;
+  config.service_account = reader.OptionalString("serviceAccount").value_or(config.service_account);
+  config.audience = reader.OptionalString("audience").value_or(config.audience);
+  config.token_cache =
+      ReadDuration(reader, "tokenCache", config.token_cache, std::chrono::seconds(1), std::chrono::hours(1));
+  return config;
+}
+
+KubernetesConfig ReadKubernetes(ObjectReader& reader) {
+  KubernetesConfig config;
+  config.namespace_name = reader.String("namespace");
+  config.name = reader.OptionalString("name").value_or("gatehouse");
+  config.kubeconfig = reader.OptionalString("kubeconfig").value_or("");
+  config.identity = reader.OptionalString("identity").value_or("");
+  config.queries_per_second = static_cast<double>(reader.OptionalInt("queriesPerSecond", 1, 1000).value_or(50));
+  config.stale_after =
+      ReadDuration(reader, "staleAfter", config.stale_after, std::chrono::seconds(10), std::chrono::hours(1));
+  config.controllers = reader.OptionalBool("controllers").value_or(true);
+  config.key_folder = reader.OptionalString("keyFolder").value_or(config.key_folder);
+  reader.Object("certificates", Presence::kOptional,
+                [&](ObjectReader& member) { config.certificates = ReadCertificates(member); });
+  reader.Object("nodes", Presence::kOptional, [&](ObjectReader& member) { config.nodes = ReadNodes(member); });
+  reader.Object("agents", Presence::kOptional, [&](ObjectReader& member) { config.agents = ReadAgents(member); });
+  reader.Object("csr", Presence::kOptional,
+                [&](ObjectReader& member) { config.approve_csrs = member.OptionalBool("approve").value_or(false); });
   return config;
 }
 
@@ -174,6 +266,19 @@ telemetry::Level ReadLevel(ObjectReader& reader) {
   return level.ok() ? *level : telemetry::Level::kInfo;
 }
 
+void ReadPolicies(ObjectReader& reader, WebhookConfig& config) {
+  if (config.kubernetes.has_value()) {
+    if (reader.Has("policies"))
+      reader.Fail("policies", "is for a webhook without a cluster: with kubernetes, policies come from its API");
+    return;
+  }
+  reader.Object("policies", Presence::kRequired, [&](ObjectReader& member) {
+    config.policy_folder = member.String("folder");
+    config.policy_reload_interval =
+        ReadDuration(member, "reloadInterval", config.policy_reload_interval, Duration(100), std::chrono::hours(1));
+  });
+}
+
 }  // namespace
 
 Result<WebhookConfig> ParseConfig(std::string_view text, std::string_view source) {
@@ -183,23 +288,24 @@ Result<WebhookConfig> ParseConfig(std::string_view text, std::string_view source
   const codec::JsonDocument& document = documents.front();
   ObjectReader reader(document, document.root(), Reason::kConfigInvalid);
   WebhookConfig config;
-  reader.Object("admission", Presence::kRequired,
-                [&](ObjectReader& member) { config.admission = ReadAdmission(member); });
+  reader.Object("kubernetes", Presence::kOptional,
+                [&](ObjectReader& member) { config.kubernetes = ReadKubernetes(member); });
+  KubernetesConfig* cluster = config.kubernetes.has_value() ? &*config.kubernetes : nullptr;
+  reader.Object("admission", cluster == nullptr ? Presence::kRequired : Presence::kOptional,
+                [&](ObjectReader& member) { config.admission = ReadAdmission(member, cluster); });
   reader.Object("attestation", Presence::kOptional,
-                [&](ObjectReader& member) { config.attestation = ReadAttestation(member); });
+                [&](ObjectReader& member) { config.attestation = ReadAttestation(member, cluster); });
   reader.Object("metrics", Presence::kOptional,
                 [&](ObjectReader& member) { config.metrics_listen = ReadListen(member); });
-  reader.Object("policies", Presence::kRequired, [&](ObjectReader& member) {
-    config.policy_folder = member.String("folder");
-    config.policy_reload_interval =
-        ReadDuration(member, "reloadInterval", config.policy_reload_interval, Duration(100), std::chrono::hours(1));
-  });
+  ReadPolicies(reader, config);
   reader.Object("registry", Presence::kOptional, [&](ObjectReader& member) { config.registry = ReadRegistry(member); });
   reader.Object("cache", Presence::kOptional, [&](ObjectReader& member) { config.cache = ReadCache(member); });
   reader.Object("log", Presence::kOptional, [&](ObjectReader& member) { config.level = ReadLevel(member); });
   config.shutdown_delay =
       ReadDuration(reader, "shutdownDelay", config.shutdown_delay, Duration(0), std::chrono::minutes(5));
   config.drain = ReadDuration(reader, "drain", config.drain, Duration(0), std::chrono::minutes(10));
+  if (reader.ok() && cluster != nullptr && !cluster->controllers && !config.admission && !config.attestation)
+    reader.Fail("kubernetes", "this process would do nothing: give it admission, attestation or controllers: true");
   RETURN_IF_ERROR(reader.Finish());
   return config;
 }

@@ -21,6 +21,7 @@ struct AdmissionConfig {
   TlsFiles tls;
   gate::GateOptions gate;
   AdmissionOptions handler;
+  bool mutate = false;  // POST /mutate
 };
 
 struct AttestationConfig {
@@ -52,11 +53,55 @@ struct RegistryConfig {
   std::vector<std::string> local_address_exceptions;  // Url::Authority()
 };
 
+// Gatehouse's own certificates, made and renewed by the leader.
+struct CertificatesConfig {
+  std::vector<std::string> dns_names;            // of the serving certificate; also IP addresses
+  std::vector<std::string> validating_webhooks;  // configurations whose caBundle is kept right
+  std::vector<std::string> mutating_webhooks;
+  Duration validity{std::chrono::hours(2160)};
+  Duration ca_validity{std::chrono::hours(26280)};
+  Duration overlap{std::chrono::hours(1)};
+};
+
+// What the leader writes on Nodes.
+struct NodesConfig {
+  bool label = true;
+  bool condition = true;
+  bool events = true;
+  Duration keep_bindings{std::chrono::hours(720)};
+};
+
+// Agents that are pods.
+struct AgentsConfig {
+  std::string service_account = "gatehouse-agent";
+  std::string audience = "gatehouse";
+  Duration token_cache{300'000};
+};
+
+// A cluster: policies, bindings and results are objects of its API.
+struct KubernetesConfig {
+  std::string namespace_name;
+  std::string name;        // of the release: Secrets, ConfigMaps and Leases are called after it
+  std::string kubeconfig;  // empty: what a pod finds
+  std::string identity;    // empty: the host's name, which is the pod's
+  double queries_per_second = 50;
+  Duration stale_after{120'000};
+  bool controllers = true;
+  std::string key_folder = "/run/gatehouse/keys";
+  bool serving_keys = false;      // a listener takes its certificate from the Secret NAME-tls
+  bool attestation_keys = false;  // the nonce and signing keys come from the Secret NAME-attestation
+  std::optional<CertificatesConfig> certificates;
+  NodesConfig nodes;
+  AgentsConfig agents;
+  bool approve_csrs = false;
+};
+
 struct WebhookConfig {
-  AdmissionConfig admission;
-  std::optional<AttestationConfig> attestation;  // nothing: no attestation listener, every node is unknown
+  std::optional<AdmissionConfig> admission;      // nothing: this process does not admit
+  std::optional<AttestationConfig> attestation;  // nothing: no attestation listener
+  std::optional<KubernetesConfig> kubernetes;    // nothing: policies and bindings are in folders
   std::string metrics_listen;                    // empty: none
-  std::string policy_folder;
+  std::string policy_folder;                     // empty with `kubernetes`
   Duration policy_reload_interval{2'000};
   RegistryConfig registry;
   gate::VerificationCache::Options cache;

@@ -45,14 +45,14 @@ policies: {folder: p}
 TEST(ConfigTest, EveryFieldIsRead) {
   auto config = ParseConfig(kFull, "full.yaml");
   ASSERT_TRUE(config.ok()) << config.error().ToString();
-  EXPECT_EQ(config->admission.listen, "0.0.0.0:8443");
-  EXPECT_EQ(config->admission.tls.client_ca, "c.crt");
-  EXPECT_TRUE(config->admission.tls.require_client_certificate);
-  EXPECT_EQ(config->admission.gate.unmatched_images, gate::Unmatched::kWarn);
-  EXPECT_EQ(config->admission.gate.unmatched_nodes, gate::Unmatched::kAllow);
-  EXPECT_EQ(config->admission.handler.max_concurrent, 10U);
-  EXPECT_EQ(config->admission.handler.budget_margin, Duration(100));
-  EXPECT_EQ(config->admission.handler.default_timeout, Duration(5'000));
+  EXPECT_EQ(config->admission->listen, "0.0.0.0:8443");
+  EXPECT_EQ(config->admission->tls.client_ca, "c.crt");
+  EXPECT_TRUE(config->admission->tls.require_client_certificate);
+  EXPECT_EQ(config->admission->gate.unmatched_images, gate::Unmatched::kWarn);
+  EXPECT_EQ(config->admission->gate.unmatched_nodes, gate::Unmatched::kAllow);
+  EXPECT_EQ(config->admission->handler.max_concurrent, 10U);
+  EXPECT_EQ(config->admission->handler.budget_margin, Duration(100));
+  EXPECT_EQ(config->admission->handler.default_timeout, Duration(5'000));
   ASSERT_TRUE(config->attestation.has_value());
   EXPECT_EQ(config->attestation->tokens_file, "tokens.yaml");
   EXPECT_EQ(config->attestation->nonce_key_file, "nonce.key");
@@ -78,11 +78,11 @@ TEST(ConfigTest, EveryFieldIsRead) {
 TEST(ConfigTest, DefaultsRefuse) {
   auto config = ParseConfig(kLeast, "least.yaml");
   ASSERT_TRUE(config.ok()) << config.error().ToString();
-  EXPECT_EQ(config->admission.tls.client_ca, "");
-  EXPECT_FALSE(config->admission.tls.require_client_certificate);
-  EXPECT_EQ(config->admission.handler.max_concurrent, 256U);
-  EXPECT_EQ(config->admission.handler.budget_margin, Duration(300));
-  EXPECT_EQ(config->admission.handler.default_timeout, Duration(10'000));
+  EXPECT_EQ(config->admission->tls.client_ca, "");
+  EXPECT_FALSE(config->admission->tls.require_client_certificate);
+  EXPECT_EQ(config->admission->handler.max_concurrent, 256U);
+  EXPECT_EQ(config->admission->handler.budget_margin, Duration(300));
+  EXPECT_EQ(config->admission->handler.default_timeout, Duration(10'000));
   EXPECT_EQ(config->policy_reload_interval, Duration(2'000));
   EXPECT_TRUE(config->registry.insecure.empty());
   EXPECT_TRUE(config->registry.hosts.empty());
@@ -93,8 +93,8 @@ TEST(ConfigTest, DefaultsRefuse) {
   EXPECT_EQ(config->level, telemetry::Level::kInfo);
   EXPECT_EQ(config->shutdown_delay, Duration(5'000));
   EXPECT_EQ(config->drain, Duration(10'000));
-  EXPECT_EQ(config->admission.gate.unmatched_images, gate::Unmatched::kDeny);
-  EXPECT_EQ(config->admission.gate.unmatched_nodes, gate::Unmatched::kDeny);
+  EXPECT_EQ(config->admission->gate.unmatched_images, gate::Unmatched::kDeny);
+  EXPECT_EQ(config->admission->gate.unmatched_nodes, gate::Unmatched::kDeny);
   EXPECT_TRUE(config->registry.deny_local_addresses);
   EXPECT_FALSE(config->attestation.has_value());
   EXPECT_TRUE(config->metrics_listen.empty());
@@ -181,6 +181,132 @@ INSTANTIATE_TEST_SUITE_P(
         BadCase{"exception_is_a_range", "[\"localhost:5000\"]", "[\"127.0.0.0/8\"]", "as its host"},
         BadCase{"duplicate_key", "drain: 3s", "drain: 3s\ndrain: 4s", "drain"}),
     [](const auto& test) { return std::string(test.param.name); });
+
+constexpr const char* kCluster = R"(
+kubernetes:
+  namespace: gatehouse-system
+  name: gate
+  kubeconfig: kube.conf
+  identity: pod-1
+  queriesPerSecond: 20
+  staleAfter: 1m
+  controllers: false
+  keyFolder: /keys
+  certificates:
+    dnsNames: [gate.gatehouse-system.svc, 10.0.0.1]
+    webhookConfigurations: {validating: gate, mutating: gate-pins}
+    validity: 10m
+    caValidity: 1h
+    overlap: 1m
+  nodes: {label: false, condition: false, events: false, keepBindings: 0s}
+  agents: {serviceAccount: agents, audience: gate, tokenCache: 1m}
+  csr: {approve: true}
+admission: {listen: ":8443", mutate: {enabled: true}}
+attestation: {listen: ":8444", tls: {clientCA: d.crt}, signingKey: own.key}
+)";
+
+TEST(ClusterConfigTest, EveryFieldIsRead) {
+  auto config = ParseConfig(kCluster, "cluster.yaml");
+  ASSERT_TRUE(config.ok()) << config.error().ToString();
+  const KubernetesConfig& cluster = *config->kubernetes;
+  EXPECT_EQ(cluster.namespace_name, "gatehouse-system");
+  EXPECT_EQ(cluster.name, "gate");
+  EXPECT_EQ(cluster.kubeconfig, "kube.conf");
+  EXPECT_EQ(cluster.identity, "pod-1");
+  EXPECT_EQ(cluster.queries_per_second, 20);
+  EXPECT_EQ(cluster.stale_after, Duration(60'000));
+  EXPECT_FALSE(cluster.controllers);
+  EXPECT_EQ(cluster.certificates->dns_names, (std::vector<std::string>{"gate.gatehouse-system.svc", "10.0.0.1"}));
+  EXPECT_EQ(cluster.certificates->validating_webhooks, std::vector<std::string>{"gate"});
+  EXPECT_EQ(cluster.certificates->mutating_webhooks, std::vector<std::string>{"gate-pins"});
+  EXPECT_EQ(cluster.certificates->validity, Duration(600'000));
+  EXPECT_EQ(cluster.certificates->ca_validity, Duration(3'600'000));
+  EXPECT_EQ(cluster.certificates->overlap, Duration(60'000));
+  EXPECT_FALSE(cluster.nodes.label || cluster.nodes.condition || cluster.nodes.events);
+  EXPECT_EQ(cluster.nodes.keep_bindings, Duration(0));
+  EXPECT_EQ(cluster.agents.service_account, "agents");
+  EXPECT_EQ(cluster.agents.audience, "gate");
+  EXPECT_EQ(cluster.agents.token_cache, Duration(60'000));
+  EXPECT_TRUE(cluster.approve_csrs);
+  EXPECT_TRUE(config->admission->mutate);
+}
+
+// Each of the two halves takes what it needs from Secrets, unless the configuration names files.
+TEST(ClusterConfigTest, KeysComeFromTheFolderOfSecrets) {
+  auto config = ParseConfig(kCluster, "cluster.yaml");
+  ASSERT_TRUE(config.ok()) << config.error().ToString();
+  EXPECT_EQ(config->admission->tls.certificate, "/keys/tls.crt");
+  EXPECT_EQ(config->attestation->tls.key, "/keys/tls.key");
+  EXPECT_EQ(config->attestation->tls.client_ca, "d.crt");
+  EXPECT_EQ(config->attestation->nonce_key_file, "/keys/nonce.key");
+  EXPECT_EQ(config->attestation->signing_key_file, "own.key");
+  EXPECT_TRUE(config->kubernetes->serving_keys);
+  EXPECT_TRUE(config->kubernetes->attestation_keys);
+}
+
+TEST(ClusterConfigTest, FilesThatAreNamedNeedNoSecret) {
+  auto config = ParseConfig(R"(
+kubernetes: {namespace: gatehouse-system}
+admission: {listen: ":8443", tls: {certificate: a.crt, key: a.key}}
+)",
+                            "cluster.yaml");
+  ASSERT_TRUE(config.ok()) << config.error().ToString();
+  EXPECT_EQ(config->admission->tls.certificate, "a.crt");
+  EXPECT_FALSE(config->kubernetes->serving_keys);
+  EXPECT_FALSE(config->kubernetes->attestation_keys);
+  EXPECT_EQ(config->kubernetes->name, "gatehouse");
+  EXPECT_TRUE(config->kubernetes->controllers);
+  EXPECT_FALSE(config->kubernetes->certificates.has_value());
+  EXPECT_FALSE(config->admission->mutate);
+  EXPECT_TRUE(config->policy_folder.empty());
+}
+
+TEST(ClusterConfigTest, AControllerNeedsNoListener) {
+  auto config = ParseConfig("kubernetes: {namespace: gatehouse-system}\n", "cluster.yaml");
+  ASSERT_TRUE(config.ok()) << config.error().ToString();
+  EXPECT_FALSE(config->admission.has_value());
+}
+
+class BadClusterConfigTest : public ::testing::TestWithParam<BadCase> {};
+
+TEST_P(BadClusterConfigTest, IsRefusedWithItsPlace) {
+  std::string text(kCluster);
+  auto at = text.find(GetParam().from);
+  ASSERT_NE(at, std::string::npos);
+  text.replace(at, std::string(GetParam().from).size(), GetParam().to);
+  auto config = ParseConfig(text, "bad.yaml");
+  ASSERT_FALSE(config.ok());
+  EXPECT_EQ(config.error().reason, Reason::kConfigInvalid);
+  EXPECT_NE(config.error().ToString().find(GetParam().says), std::string::npos) << config.error().ToString();
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    OneDefectEach, BadClusterConfigTest,
+    ::testing::Values(
+        BadCase{"namespace_missing", "  namespace: gatehouse-system\n", "", "namespace"},
+        BadCase{"misspelt_field", "controllers:", "controler:", "did you mean 'controllers'"},
+        BadCase{"no_queries", "queriesPerSecond: 20", "queriesPerSecond: 0", "queriesPerSecond"},
+        BadCase{"stale_at_once", "staleAfter: 1m", "staleAfter: 1s", "10s"},
+        BadCase{"no_names", "dnsNames: [gate.gatehouse-system.svc, 10.0.0.1]", "dnsNames: []", "dnsNames"},
+        BadCase{"validity_too_short", "validity: 10m", "validity: 1s", "30s"},
+        BadCase{"authority_shorter_than_two_leaves", "caValidity: 1h", "caValidity: 15m", "twice the validity"},
+        BadCase{"overlaps_meet", "overlap: 1m", "overlap: 11m", "a sixth of caValidity"},
+        BadCase{"bindings_kept_for_no_time_at_all", "keepBindings: 0s", "keepBindings: never", "keepBindings"},
+        BadCase{"tokens_cached_for_too_long", "tokenCache: 1m", "tokenCache: 2h", "1h"},
+        BadCase{"csr_not_bool", "approve: true", "approve: maybe", "approve"},
+        BadCase{"certificate_without_key", "tls: {clientCA: d.crt}", "tls: {certificate: d.crt}", "belong together"},
+        BadCase{"policies_beside_a_cluster", "admission:", "policies: {folder: p}\nadmission:", "come from its API"},
+        BadCase{"state_folder_beside_a_cluster", "signingKey: own.key", "stateDir: s", "NodeAttestations"},
+        BadCase{"forgetful_beside_a_cluster", "signingKey: own.key", "allowForgetfulBindings: true",
+                "NodeAttestations"},
+        BadCase{"mutate_unknown_field", "mutate: {enabled: true}", "mutate: {pin: true}", "pin"}),
+    [](const auto& test) { return std::string(test.param.name); });
+
+TEST(ClusterConfigTest, AProcessThatWouldDoNothingIsRefused) {
+  auto config = ParseConfig("kubernetes: {namespace: n, controllers: false}\n", "cluster.yaml");
+  ASSERT_FALSE(config.ok());
+  EXPECT_NE(config.error().ToString().find("would do nothing"), std::string::npos) << config.error().ToString();
+}
 
 // Only in that spelling does the transport find them.
 TEST(ConfigTest, RegistriesAreSpeltAsTheTransportKnowsThem) {
