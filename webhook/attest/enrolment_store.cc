@@ -41,6 +41,7 @@ claims::TpmClock ReadClock(ObjectReader& reader) {
 std::string EncodeEnrolment(const Enrolment& enrolment) {
   codec::JsonWriter json;
   json.BeginObject().Member("node", enrolment.node).Member("ek", enrolment.ek.text());
+  if (!enrolment.node_uid.empty()) json.Member("nodeUID", enrolment.node_uid);
   json.Member("ekPublic", EncodeBase64(enrolment.ek_public))
       .Member("ekCertificate", EncodeBase64(enrolment.ek_certificate));
   json.Key("ekIntermediates").BeginArray();
@@ -58,6 +59,7 @@ Result<Enrolment> DecodeEnrolment(std::string_view text) {
   ObjectReader reader(document, document.root(), Reason::kConfigInvalid);
   std::string node = reader.String("node");
   std::string ek = reader.String("ek");
+  std::string node_uid = reader.OptionalString("nodeUID").value_or("");
   Bytes ek_public = reader.Base64("ekPublic");
   Bytes ek_certificate = reader.Base64("ekCertificate");
   std::vector<Bytes> intermediates;
@@ -84,7 +86,8 @@ Result<Enrolment> DecodeEnrolment(std::string_view text) {
                    .ak_public = std::move(ak_public),
                    .ak_name = std::move(ak_name),
                    .enrolled = time,
-                   .last_clock = clock};
+                   .last_clock = clock,
+                   .node_uid = std::move(node_uid)};
 }
 
 Status CheckConsistent(const Enrolment& enrolment) {

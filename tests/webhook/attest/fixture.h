@@ -11,6 +11,7 @@
 #include "common/verify/tpm/identity.h"
 #include "tests/fakes/fake_clock.h"
 #include "tests/fakes/software_tpm.h"
+#include "webhook/attest/enrolment_store.h"
 #include "webhook/attest/service.h"
 
 namespace gatehouse::webhook {

@@ -77,10 +77,12 @@ class StoreTest : public ::testing::Test {
 TEST_F(StoreTest, EnrolmentRoundTrips) {
   Enrolment sample = Sample("n", 1);
   sample.last_clock = claims::TpmClock{.clock_ms = 5, .reset_count = 6, .restart_count = 7, .safe = true};
+  sample.node_uid = "0f5c1a2e";
   auto decoded = DecodeEnrolment(EncodeEnrolment(sample));
   ASSERT_TRUE(decoded.ok()) << decoded.error().ToString();
   EXPECT_EQ(EncodeEnrolment(*decoded), EncodeEnrolment(sample));
   EXPECT_EQ(decoded->last_clock, sample.last_clock);
+  EXPECT_EQ(decoded->node_uid, sample.node_uid);
   EXPECT_EQ(decoded->ek_intermediates, sample.ek_intermediates);
 }
 
