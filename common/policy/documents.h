@@ -91,11 +91,19 @@ struct TrustRoot {
   std::vector<crypto::Certificate> tpm;  // CA certificates of TPM manufacturers
 };
 
+struct ReferenceValues {
+  std::string name;
+  std::string generation;
+  std::string source;  // where the values are from, for people; may be empty
+  std::vector<ReferenceSet> sets;
+};
+
 // Everything that is in force at one moment; swapped as a whole.
 struct PolicySet {
   std::vector<ImagePolicy> image_policies;  // sorted by name
   std::vector<NodePolicy> node_policies;
   std::vector<TrustRoot> trust_roots;
+  std::vector<ReferenceValues> reference_values;
   std::vector<ImagePolicy> namespaced_policies;  // sorted by namespace and name
   // From v1 Namespace documents: what is known of namespaces without a cluster.
   std::map<std::string, Labels> namespaces;

@@ -116,9 +116,10 @@ std::size_t ReadRequire(ObjectReader& spec, std::size_t authorities) {
 Result<ImagePolicy> ReadImagePolicy(const JsonDocument& document, const Head& head) {
   ImagePolicy policy{};
   policy.name = head.name;
+  policy.namespace_name = head.namespace_name;
   policy.generation = GenerationOf(document, head);
   ObjectReader reader(document, document.root(), Reason::kPolicyInvalid);
-  ReadEnvelope(reader);
+  ReadEnvelope(reader, head);
   reader.Object("spec", Presence::kRequired, [&](ObjectReader& spec) {
     spec.Each("images", Presence::kRequired, [&](ObjectReader& image) {
       std::string pattern = image.String("glob");
@@ -127,7 +128,11 @@ Result<ImagePolicy> ReadImagePolicy(const JsonDocument& document, const Head& he
       if (!glob.ok()) return image.Fail("glob", glob.error().detail);
       policy.images.push_back(std::move(glob).value());
     });
-    policy.namespace_selector = ReadSelector(spec, "namespaceSelector");
+    if (head.kind == "ImagePolicy") {
+      policy.namespace_selector = ReadSelector(spec, "namespaceSelector");
+    } else if (spec.Has("namespaceSelector")) {
+      spec.Fail("namespaceSelector", "has no meaning here: the policy is for its own namespace; remove it");
+    }
     policy.pod_selector = ReadSelector(spec, "podSelector");
     spec.Each("authorities", Presence::kRequired,
               [&](ObjectReader& authority) { ReadAuthority(authority, policy.authorities); });

@@ -26,16 +26,13 @@ class Loader {
   }
 
   LoadOutcome Finish() {
-    LinkTrustRoots();
+    LinkNodePolicies();
     LoadOutcome outcome;
     // References are checked last, but their errors stand where their documents do.
     std::stable_sort(errors_.begin(), errors_.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
     for (auto& [document, error] : errors_) outcome.errors.push_back(std::move(error));
     if (!outcome.errors.empty()) return outcome;
-    SortByName(set_.image_policies);
-    SortByName(set_.node_policies);
-    SortByName(set_.trust_roots);
-    SetGenerations();
+    Complete(set_);
     outcome.set = std::make_shared<const PolicySet>(std::move(set_));
     return outcome;
   }
@@ -43,8 +40,7 @@ class Loader {
  private:
   struct Pending {
     std::size_t document;
-    std::size_t policy;  // its index in set_.node_policies
-    std::vector<std::string> positions;
+    UnlinkedNodePolicy read;
   };
 
   void Report(Error error) { errors_.emplace_back(documents_, std::move(error)); }
@@ -52,16 +48,19 @@ class Loader {
   Status Load(const JsonDocument& document) {
     ASSIGN_OR_RETURN(Head head, ReadHead(document));
     RETURN_IF_ERROR(Declare(document, head));
-    if (head.kind == "ImagePolicy") {
+    if (head.kind == "ImagePolicy" || head.kind == "NamespacedImagePolicy") {
       ASSIGN_OR_RETURN(ImagePolicy policy, ReadImagePolicy(document, head));
-      set_.image_policies.push_back(std::move(policy));
+      auto& policies = head.kind == "ImagePolicy" ? set_.image_policies : set_.namespaced_policies;
+      policies.push_back(std::move(policy));
     } else if (head.kind == "NodePolicy") {
       ASSIGN_OR_RETURN(UnlinkedNodePolicy read, ReadNodePolicy(document, head));
-      pending_.push_back({documents_, set_.node_policies.size(), std::move(read.root_positions)});
-      set_.node_policies.push_back(std::move(read.policy));
+      pending_.push_back({documents_, std::move(read)});
     } else if (head.kind == "TrustRoot") {
       ASSIGN_OR_RETURN(TrustRoot root, ReadTrustRoot(document, head));
       set_.trust_roots.push_back(std::move(root));
+    } else if (head.kind == "ReferenceValues") {
+      ASSIGN_OR_RETURN(ReferenceValues values, ReadReferenceValues(document, head));
+      set_.reference_values.push_back(std::move(values));
     } else {  // ReadHead() lets nothing else pass than a Namespace
       ASSIGN_OR_RETURN(Labels labels, ReadNamespace(document));
       set_.namespaces.emplace(head.name, std::move(labels));
@@ -72,57 +71,44 @@ class Loader {
   // Names are unique in their kind, wherever the documents come from.
   Status Declare(const JsonDocument& document, const Head& head) {
     std::string position = document.PositionOf(document.root());
-    auto [before, added] = declared_.emplace(head.kind + "/" + head.name, position);
+    std::string name = head.namespace_name.empty() ? head.name : head.namespace_name + "/" + head.name;
+    auto [before, added] = declared_.emplace(head.kind + "/" + name, position);
     if (added) return Ok();
-    return Error{Reason::kPolicyInvalid, position + " $.metadata.name",
-                 "there is another " + head.kind + " '" + head.name + "' at " + before->second +
-                     "; give one of them another name"};
+    return Error{
+        Reason::kPolicyInvalid, position + " $.metadata.name",
+        "there is another " + head.kind + " '" + name + "' at " + before->second + "; give one of them another name"};
   }
 
-  void LinkTrustRoots() {
-    for (const Pending& pending : pending_) {
-      NodePolicy& policy = set_.node_policies[pending.policy];
-      std::string generations = policy.generation;
-      for (std::size_t i = 0; i < policy.trust_roots.size(); ++i) {
-        const std::string& name = policy.trust_roots[i];
-        auto root = std::find_if(set_.trust_roots.begin(), set_.trust_roots.end(),
-                                 [&](const TrustRoot& r) { return r.name == name; });
-        if (root != set_.trust_roots.end()) {
-          generations += "\n" + root->generation;
-          continue;
-        }
-        // One that is there but faulty has an error of its own.
-        if (declared_.contains("TrustRoot/" + name)) continue;
-        errors_.emplace_back(pending.document, Error{Reason::kPolicyInvalid, pending.positions[i],
-                                                     "there is no TrustRoot '" + Printable(name, 64) +
-                                                         "' in these documents; write one, or correct the name"});
-        break;
+  void LinkNodePolicies() {
+    std::map<std::string, const TrustRoot*> roots;
+    for (const TrustRoot& root : set_.trust_roots) roots.emplace(root.name, &root);
+    std::map<std::string, const ReferenceValues*> references;
+    for (const ReferenceValues& values : set_.reference_values) references.emplace(values.name, &values);
+    for (Pending& pending : pending_) {
+      UnlinkedNodePolicy& read = pending.read;
+      Missing missing = Link(read.policy, roots, references);
+      bool reported = false;
+      for (std::size_t i : missing.trust_roots) {
+        if (!reported)
+          reported = Dangling(pending.document, "TrustRoot", read.policy.trust_roots[i], read.root_positions[i]);
       }
-      // What was attested under a root that is trusted no longer must be attested again.
-      policy.generation = HashText(generations);
+      for (std::size_t i : missing.reference_values) {
+        if (!reported)
+          reported = Dangling(pending.document, "ReferenceValues", read.policy.reference_values[i],
+                              read.reference_positions[i]);
+      }
+      set_.node_policies.push_back(std::move(read.policy));
     }
   }
 
-  template <typename Document>
-  static void SortByName(std::vector<Document>& documents) {
-    std::sort(documents.begin(), documents.end(), [](const Document& a, const Document& b) { return a.name < b.name; });
-  }
-
-  void SetGenerations() {
-    std::string policies;
-    for (const ImagePolicy& policy : set_.image_policies)
-      policies += "ImagePolicy " + policy.name + " " + policy.generation + "\n";
-    for (const NodePolicy& policy : set_.node_policies)
-      policies += "NodePolicy " + policy.name + " " + policy.generation + "\n";
-    // Which policies apply depends on these too.
-    for (const auto& [name, labels] : set_.namespaces) {
-      policies += "Namespace " + name + "\n";
-      for (const auto& [key, value] : labels) policies += " " + key + "=" + value + "\n";
-    }
-    set_.policy_generation = HashText(policies);
-    std::string roots;
-    for (const TrustRoot& root : set_.trust_roots) roots += "TrustRoot " + root.name + " " + root.generation + "\n";
-    set_.trust_generation = HashText(roots);
+  bool Dangling(std::size_t document, const std::string& kind, const std::string& name, const std::string& position) {
+    // One that is there but faulty has an error of its own.
+    if (declared_.contains(kind + "/" + name)) return false;
+    errors_.emplace_back(document,
+                         Error{Reason::kPolicyInvalid, position,
+                               "there " + std::string(kind == "TrustRoot" ? "is" : "are") + " no " + kind + " '" +
+                                   Printable(name, 64) + "' in these documents; write one, or correct the name"});
+    return true;
   }
 
   PolicySet set_;

@@ -1,9 +1,7 @@
 #include <algorithm>
-#include <charconv>
 
 #include "common/base/encoding.h"
 #include "common/base/limits.h"
-#include "common/codec/time.h"
 #include "common/policy/readers.h"
 
 namespace gatehouse::policy {
@@ -17,6 +15,9 @@ using Presence = ObjectReader::Presence;
 constexpr Duration kMinValidity = std::chrono::seconds(10);  // an agent needs a few seconds for a quote
 constexpr Duration kMaxValidity = std::chrono::hours(24);    // a node may have become another one meanwhile
 constexpr Duration kDefaultValidity = std::chrono::minutes(5);
+constexpr Duration kMaxGrace = std::chrono::hours(24);
+constexpr Duration kMinWithin = std::chrono::seconds(10);  // shorter is no cap: taints are written every few seconds
+constexpr Duration kMaxWithin = std::chrono::hours(24);
 
 void ReadNodeGlob(ObjectReader& reader, std::vector<Glob>& nodes) {
   std::string pattern = reader.String("glob");
@@ -33,81 +34,48 @@ void ReadNodeGlob(ObjectReader& reader, std::vector<Glob>& nodes) {
   nodes.push_back(std::move(glob).value());
 }
 
-Duration ReadValidity(ObjectReader& spec) {
-  auto text = spec.OptionalString("validity");
-  if (!text) return kDefaultValidity;
-  auto duration = codec::ParseDuration(*text);
-  if (!duration.ok() || *duration < kMinValidity || *duration > kMaxValidity) {
-    spec.Fail("validity", "must be a duration from 10s to 24h, such as 5m; not '" + Printable(*text, 64) + "'");
-    return kDefaultValidity;
+// Names of other documents, each once: where each of them stands.
+std::vector<std::string> NamePositions(ObjectReader& reader, const char* key, const std::vector<std::string>& names) {
+  std::vector<std::string> positions;
+  for (std::size_t i = 0; reader.ok() && i < names.size(); ++i) {
+    if (std::count(names.begin(), names.end(), names[i]) > 1)
+      reader.Fail(key, "names '" + Printable(names[i], 64) + "' twice");
+    JsonView element = reader.view().Find(key)->at(i);
+    std::string position = reader.document().PositionOf(element);
+    position += (position.empty() ? "" : " ") + reader.path() + "." + key + "[" + std::to_string(i) + "]";
+    positions.push_back(std::move(position));
   }
-  return *duration;
-}
-
-// "0" to "23", without leading zeros and without the PCRs that software may reset.
-std::optional<unsigned> ReadPcrIndex(ObjectReader& values, std::string_view key) {
-  unsigned index = 0;
-  const char* end = key.data() + key.size();
-  auto [stop, error] = std::from_chars(key.data(), end, index);
-  if (error != std::errc() || stop != end || index >= limits::kPcrCount || std::to_string(index) != key) {
-    values.Fail(key, "a PCR is a number from 0 to 23");
-    return std::nullopt;
-  }
-  // TCG PC Client Platform TPM Profile, section "PCR Attributes": resettable at locality 0, so whoever runs on the node
-  // gives it any value.
-  if (index == 16 || index == 23) {
-    values.Fail(key, "PCRs 16 and 23 can be reset by any software, so their values prove nothing; remove it");
-    return std::nullopt;
-  }
-  return index;
-}
-
-void ReadPcrValues(ObjectReader& values, appraisal::TpmReference& reference) {
-  if (values.view().size() == 0) values.Fail("", "must name at least one PCR, or every boot would pass");
-  for (std::size_t i = 0; i < values.view().size() && values.ok(); ++i) {
-    std::string_view key = values.view().member(i).key;
-    std::vector<std::string> accepted = values.Strings(key, Presence::kRequired);
-    auto index = ReadPcrIndex(values, key);
-    if (!index) return;
-    std::vector<Bytes>& list = reference.pcrs[*index];
-    for (const std::string& hex : accepted) {
-      auto bytes = DecodeHex(hex);
-      if (!bytes.ok() || bytes->size() != DigestSize(reference.bank)) {
-        return values.Fail(key, "'" + Printable(hex, 16) + "' is not a value of the " +
-                                    std::string(Name(reference.bank)) + " bank: write " +
-                                    std::to_string(2 * DigestSize(reference.bank)) +
-                                    " lower-case hex digits in quotes");
-      }
-      if (std::find(list.begin(), list.end(), *bytes) != list.end())
-        return values.Fail(key, "lists the same value twice");
-      list.push_back(std::move(bytes).value());
-    }
-  }
-}
-
-void ReadPcrs(ObjectReader& pcrs, appraisal::TpmReference& reference) {
-  std::string bank = pcrs.String("bank");
-  if (bank == "sha1")
-    pcrs.Fail("bank",
-              "sha1 is broken: two boots can be made that have the same PCR values; use sha256, sha384 or sha512");
-  auto algorithm = ParseHashAlgorithm(bank);
-  if (!algorithm.ok()) pcrs.Fail("bank", "must be one of sha256, sha384, sha512; not '" + Printable(bank, 64) + "'");
-  reference.bank = algorithm.ok() ? *algorithm : HashAlgorithm::kSha256;
-  pcrs.Object("values", Presence::kRequired, [&](ObjectReader& values) { ReadPcrValues(values, reference); });
+  return positions;
 }
 
 void ReadTpm(ObjectReader& tpm, UnlinkedNodePolicy& out) {
   out.policy.trust_roots = tpm.Strings("trustRoots", Presence::kRequired);
-  const auto& roots = out.policy.trust_roots;
-  for (std::size_t i = 0; i < roots.size(); ++i) {
-    if (std::count(roots.begin(), roots.end(), roots[i]) > 1) {
-      return tpm.Fail("trustRoots", "names '" + Printable(roots[i], 64) + "' twice");
-    }
-    JsonView element = tpm.view().Find("trustRoots")->at(i);
-    out.root_positions.push_back(tpm.document().PositionOf(element) + " " + tpm.path() + ".trustRoots[" +
-                                 std::to_string(i) + "]");
+  out.root_positions = NamePositions(tpm, "trustRoots", out.policy.trust_roots);
+  out.policy.reference_values =
+      tpm.Strings("referenceValues", tpm.Has("referenceValues") ? Presence::kRequired : Presence::kOptional);
+  out.reference_positions = NamePositions(tpm, "referenceValues", out.policy.reference_values);
+  // Without either every boot would pass.
+  if (!tpm.Has("pcrs") && !tpm.Has("referenceValues"))
+    tpm.Fail("pcrs", "is required, or referenceValues, or both of them");
+  tpm.Object("pcrs", Presence::kOptional, [&](ObjectReader& pcrs) { ReadPcrs(pcrs, out.policy.tpm); });
+}
+
+UntrustedTaint ReadUntrusted(ObjectReader& untrusted) {
+  UntrustedTaint taint{};
+  auto effect = untrusted.OptionalEnum("taint", {"NoSchedule", "NoExecute"});
+  if (!effect) untrusted.Fail("taint", "is required: NoSchedule or NoExecute");
+  taint.effect = effect == "NoExecute" ? UntrustedTaint::Effect::kNoExecute : UntrustedTaint::Effect::kNoSchedule;
+  for (const char* key : {"grace", "maxEvicted"}) {
+    if (effect == "NoSchedule" && untrusted.Has(key))
+      untrusted.Fail(key, "is for taint: NoExecute, which evicts pods; remove it");
   }
-  tpm.Object("pcrs", Presence::kRequired, [&](ObjectReader& pcrs) { ReadPcrs(pcrs, out.policy.tpm); });
+  taint.grace = ReadDuration(untrusted, "grace", Duration::zero(), kMaxGrace, taint.grace, "5m");
+  untrusted.Object("maxEvicted", Presence::kOptional, [&](ObjectReader& cap) {
+    auto nodes = cap.OptionalInt("nodes", 1, static_cast<std::int64_t>(limits::kNodes));
+    if (nodes) taint.max_nodes = static_cast<std::size_t>(*nodes);
+    taint.within = ReadDuration(cap, "within", kMinWithin, kMaxWithin, taint.within, "1h");
+  });
+  return taint;
 }
 
 }  // namespace
@@ -117,7 +85,7 @@ Result<UnlinkedNodePolicy> ReadNodePolicy(const JsonDocument& document, const He
   out.policy.name = head.name;
   out.policy.generation = GenerationOf(document, head);
   ObjectReader reader(document, document.root(), Reason::kPolicyInvalid);
-  ReadEnvelope(reader);
+  ReadEnvelope(reader, head);
   reader.Object("spec", Presence::kRequired, [&](ObjectReader& spec) {
     if (spec.Has("onUnavailable")) {
       spec.Fail("onUnavailable",
@@ -129,8 +97,10 @@ Result<UnlinkedNodePolicy> ReadNodePolicy(const JsonDocument& document, const He
     spec.Each("nodes", Presence::kRequired, [&](ObjectReader& node) { ReadNodeGlob(node, out.policy.nodes); });
     out.policy.namespace_selector = ReadSelector(spec, "namespaceSelector");
     out.policy.mode = ReadMode(spec);
-    out.policy.validity = ReadValidity(spec);
+    out.policy.validity = ReadDuration(spec, "validity", kMinValidity, kMaxValidity, kDefaultValidity, "5m");
     spec.Object("tpm", Presence::kRequired, [&](ObjectReader& tpm) { ReadTpm(tpm, out); });
+    spec.Object("untrusted", Presence::kOptional,
+                [&](ObjectReader& untrusted) { out.policy.untrusted = ReadUntrusted(untrusted); });
   });
   RETURN_IF_ERROR(reader.Finish());
   return out;
@@ -141,7 +111,7 @@ Result<TrustRoot> ReadTrustRoot(const JsonDocument& document, const Head& head) 
   root.name = head.name;
   root.generation = GenerationOf(document, head);
   ObjectReader reader(document, document.root(), Reason::kPolicyInvalid);
-  ReadEnvelope(reader);
+  ReadEnvelope(reader, head);
   reader.Object("spec", Presence::kRequired, [&](ObjectReader& spec) {
     spec.Object("tpm", Presence::kRequired, [&](ObjectReader& tpm) {
       std::string pem = tpm.String("certificates");

@@ -1,8 +1,10 @@
 #include "common/policy/readers.h"
 
 #include <algorithm>
+#include <array>
 
 #include "common/base/encoding.h"
+#include "common/codec/time.h"
 #include "common/crypto/hash.h"
 
 namespace gatehouse::policy {
@@ -14,47 +16,80 @@ using Presence = ObjectReader::Presence;
 
 namespace {
 
+constexpr std::string_view kNamespaced = "NamespacedImagePolicy";
+
 void CheckKind(ObjectReader& reader, const Head& head) {
-  bool ours = head.api_version == kApiVersion;
-  if (ours && (head.kind == "ImagePolicy" || head.kind == "NodePolicy" || head.kind == "TrustRoot")) return;
-  if (head.api_version == "v1" && head.kind == "Namespace") return;
+  constexpr std::array<std::string_view, 5> kKinds = {"ImagePolicy", kNamespaced, "NodePolicy", "ReferenceValues",
+                                                      "TrustRoot"};
+  bool known = std::find(kKinds.begin(), kKinds.end(), head.kind) != kKinds.end();
+  if (known && head.api_version == kApiVersion) return;
+  if (head.origin == Origin::kFile && head.api_version == "v1" && head.kind == "Namespace") return;
   if (head.kind.ends_with("List")) {
     return reader.Fail("kind",
                        "is a list; write each of its items as a document of its own, with a line --- between them");
   }
-  reader.Fail("kind", Printable(head.kind, 64) + " of " + Printable(head.api_version, 64) +
-                          " is not known here; known are ImagePolicy, NodePolicy and TrustRoot of " +
-                          std::string(kApiVersion) + ", and Namespace of v1");
+  reader.Fail("kind",
+              Printable(head.kind, 64) + " of " + Printable(head.api_version, 64) +
+                  " is not known here; known are ImagePolicy, NamespacedImagePolicy, NodePolicy, ReferenceValues and " +
+                  "TrustRoot of " + std::string(kApiVersion) +
+                  (head.origin == Origin::kFile ? ", and Namespace of v1" : ""));
+}
+
+// The grammar of a node's name is that of every name: an RFC 1123 subdomain.
+void CheckName(ObjectReader& metadata, std::string_view key, const std::string& name) {
+  if (!metadata.ok() || NodeName::Parse(name).ok()) return;
+  metadata.Fail(key, "'" + Printable(name, 64) +
+                         "' is not a name; write lower-case letters, digits, - and . only, at most 253 characters");
+}
+
+void ReadNames(ObjectReader& metadata, Head& head) {
+  metadata.IgnoreUnknown();
+  const bool request = head.origin == Origin::kRequest;
+  if (request && !metadata.Has("name") && metadata.Has("generateName")) {
+    head.name = metadata.String("generateName");  // the server makes a name of it, and checks that
+  } else {
+    head.name = metadata.String("name");
+    CheckName(metadata, "name", head.name);
+  }
+  if (head.kind != kNamespaced) {
+    if (head.origin == Origin::kFile && head.api_version == kApiVersion && metadata.Has("namespace"))
+      metadata.Fail("namespace", head.kind == "ImagePolicy"
+                                     ? "has no meaning here: an ImagePolicy is for every namespace; remove it, use "
+                                       "namespaceSelector, or make it a NamespacedImagePolicy"
+                                     : "has no meaning here: the document is for the whole cluster; remove it");
+    return;
+  }
+  if (request && !metadata.Has("namespace")) return;
+  head.namespace_name = metadata.String("namespace");
+  CheckName(metadata, "namespace", head.namespace_name);
 }
 
 }  // namespace
 
-Result<Head> ReadHead(const JsonDocument& document) {
+Result<Head> ReadHead(const JsonDocument& document, Origin origin) {
   Head head;
+  head.origin = origin;
   ObjectReader reader(document, document.root(), Reason::kPolicyInvalid);
   reader.IgnoreUnknown();
   head.api_version = reader.String("apiVersion");
   head.kind = reader.String("kind");
   CheckKind(reader, head);
-  reader.Object("metadata", Presence::kRequired, [&](ObjectReader& metadata) {
-    metadata.IgnoreUnknown();
-    head.name = metadata.String("name");
-    // The grammar of a node's name is that of every name: an RFC 1123 subdomain.
-    if (metadata.ok() && !NodeName::Parse(head.name).ok()) {
-      metadata.Fail("name",
-                    "'" + Printable(head.name, 64) +
-                        "' is not a name; write lower-case letters, digits, - and . only, at most 253 characters");
-    }
-  });
+  reader.Object("metadata", Presence::kRequired, [&](ObjectReader& metadata) { ReadNames(metadata, head); });
   RETURN_IF_ERROR(reader.Finish());
   return head;
 }
 
-void ReadEnvelope(ObjectReader& reader) {
+void ReadEnvelope(ObjectReader& reader, const Head& head) {
   (void)reader.Raw("apiVersion");
   (void)reader.Raw("kind");
-  reader.Object("metadata", Presence::kRequired, [](ObjectReader& metadata) {
+  (void)reader.Raw("metadata");
+  if (head.origin != Origin::kFile) {
+    (void)reader.Raw("status");
+    return;
+  }
+  reader.Object("metadata", Presence::kRequired, [&](ObjectReader& metadata) {
     (void)metadata.Raw("name");
+    if (head.kind == kNamespaced) (void)metadata.Raw("namespace");
     (void)metadata.StringMap("labels", Presence::kOptional);
     (void)metadata.StringMap("annotations", Presence::kOptional);
   });
@@ -62,15 +97,40 @@ void ReadEnvelope(ObjectReader& reader) {
 
 void FailWith(ObjectReader& reader, std::string_view key, const Error& error) {
   auto member = reader.view().Find(key);
-  std::string where = reader.document().PositionOf(member.value_or(reader.view())) + " " + reader.path() + ".";
-  reader.Fail(error.In(where.append(key)));
+  std::string where = reader.document().PositionOf(member.value_or(reader.view()));
+  where.append(where.empty() ? "" : " ").append(reader.path()).append(".").append(key);
+  reader.Fail(error.In(where));
 }
+
+namespace {
+
+// "24h", where FormatDuration() says "24h0m0s".
+std::string Short(Duration duration) {
+  std::string text = codec::FormatDuration(duration);
+  for (std::string_view nothing : {"m0s", "h0m"}) {
+    if (text.ends_with(nothing)) text.resize(text.size() - 2);
+  }
+  return text;
+}
+
+}  // namespace
 
 Mode ReadMode(ObjectReader& spec) {
   auto mode = spec.OptionalEnum("mode", {"enforce", "warn", "audit"});
   if (mode == "warn") return Mode::kWarn;
   if (mode == "audit") return Mode::kAudit;
   return Mode::kEnforce;
+}
+
+Duration ReadDuration(ObjectReader& reader, std::string_view key, Duration min, Duration max, Duration fallback,
+                      std::string_view example) {
+  auto text = reader.OptionalString(key);
+  if (!text) return fallback;
+  auto duration = codec::ParseDuration(*text);
+  if (duration.ok() && *duration >= min && *duration <= max) return *duration;
+  reader.Fail(key, "must be a duration from " + Short(min) + " to " + Short(max) + ", such as " + std::string(example) +
+                       "; not '" + Printable(*text, 64) + "'");
+  return fallback;
 }
 
 namespace {
@@ -181,7 +241,8 @@ std::string HashText(std::string_view text) {
 
 std::string GenerationOf(const JsonDocument& document, const Head& head) {
   auto spec = document.root().Find("spec");
-  return HashText(head.kind + "\n" + head.name + "\n" + (spec ? Canonical(*spec) : "null"));
+  std::string name = head.namespace_name.empty() ? head.name : head.namespace_name + "/" + head.name;
+  return HashText(head.kind + "\n" + name + "\n" + (spec ? Canonical(*spec) : "null"));
 }
 
 }  // namespace gatehouse::policy
