@@ -135,13 +135,23 @@ struct HttpServer::Impl {
       to.set_chunked_content_provider(reply.content_type, [body = reply.body](std::size_t, httplib::DataSink& sink) {
         return sink.write(body.data(), body.size());
       });
+    } else if (reply.next) {
+      to.set_chunked_content_provider(reply.content_type, [next = reply.next](std::size_t, httplib::DataSink& sink) {
+        const std::optional<std::string> piece = next();
+        if (!piece) {
+          sink.done();
+          return true;
+        }
+        return piece->empty() || sink.write(piece->data(), piece->size());
+      });
     } else {
       to.set_content(reply.body, reply.content_type);
     }
   }
 };
 
-HttpServer::HttpServer(Handler handler, std::optional<ServerTls> tls) : impl_(std::make_unique<Impl>()) {
+HttpServer::HttpServer(Handler handler, std::optional<ServerTls> tls, std::size_t threads)
+    : impl_(std::make_unique<Impl>()) {
   impl_->handler = std::move(handler);
   impl_->tls = tls.has_value();
   if (tls.has_value()) {
@@ -150,7 +160,7 @@ HttpServer::HttpServer(Handler handler, std::optional<ServerTls> tls) : impl_(st
     impl_->server = std::make_unique<httplib::Server>();
   }
   httplib::Server& server = *impl_->server;
-  server.new_task_queue = [] { return new httplib::ThreadPool(16); };
+  server.new_task_queue = [threads] { return new httplib::ThreadPool(threads); };
   server.set_keep_alive_max_count(1000);
   server.set_keep_alive_timeout(1);
   server.set_tcp_nodelay(true);

@@ -49,13 +49,16 @@ struct Reply {
   net::Headers headers = {};
   Duration delay = Duration::zero();  // before the first byte
   bool endless = false;               // chunked: `body` again and again until the client gives up
+  // Chunked: piece after piece, until there is none; an empty one is no piece, and the next is asked for.
+  std::function<std::optional<std::string>()> next = {};
 };
 
 class HttpServer {
  public:
   using Handler = std::function<Reply(const ReceivedRequest&)>;
 
-  explicit HttpServer(Handler handler, std::optional<ServerTls> tls = std::nullopt);
+  // `threads`: connections that are served at a time.
+  explicit HttpServer(Handler handler, std::optional<ServerTls> tls = std::nullopt, std::size_t threads = 16);
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
