@@ -19,6 +19,8 @@ inline constexpr std::size_t kPemBlocks = 1000;       // a CA bundle of an opera
 inline constexpr std::size_t kGlobBytes =
     1 * kKiB;                                      // a host of 253, a name of 255, a tag of 128 and a sha512 digest fit
 inline constexpr std::size_t kPolicyFiles = 1000;  // in one folder
+inline constexpr std::size_t kCountedPolicies =
+    10'000;  // with metrics of their own, since the start: whoever may write policies may write new ones for ever
 
 // --- admission
 inline constexpr std::size_t kReviewBytes = 7 * kMiB;  // object and oldObject of 1.5 MiB each, JSON-escaped, and slack
@@ -89,6 +91,7 @@ inline constexpr std::size_t kNoncesPerNode =
 // --- the Kubernetes API
 inline constexpr std::size_t kKubeResponseBytes = 32 * kMiB;  // a page of kKubePageObjects nodes has about 5 MiB
 inline constexpr std::size_t kKubeObjectBytes = 4 * kMiB;     // one event of a watch; etcd refuses more than 1.5 MiB
+inline constexpr std::size_t kKubeAttempts = 10;              // of one request, when told to come again later
 inline constexpr std::size_t kKubePageObjects = 250;          // of a list, at a time
 inline constexpr std::size_t kKubeConfigBytes = 1 * kMiB;
 inline constexpr std::size_t kReplicaReportBytes = 200 * kKiB;  // annotations have 256 KiB in all

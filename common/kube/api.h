@@ -28,12 +28,19 @@ struct Resource {
 
 enum class PatchType : std::uint8_t { kMerge, kStrategic, kJson };
 
+// In which form objects are asked for: whole, or as PartialObjectMetadata (of a single object or of a watch's events)
+// and PartialObjectMetadataList.
+enum class Form : std::uint8_t { kObject, kMetadata, kMetadataList };
+
 // How to reach an API server. Made by connection.h.
 struct Connection {
   net::Url server;  // its target is a prefix of every path, without a final '/'
   std::shared_ptr<net::StreamTransport> transport;
   // The bearer token, asked for with each request, since projected tokens are replaced under our feet; empty: none.
   std::function<Result<std::string>()> token;
+  // May be empty. Called when the server answered 401: whatever is remembered of the credentials is to be forgotten;
+  // the source is then asked again, once.
+  std::function<void()> refused = {};
 };
 
 // Where the next request's connection comes from: the CA file may have changed.
@@ -46,27 +53,33 @@ using ConnectionSource = std::function<Result<Connection>()>;
 class Api {
  public:
   struct Options {
-    double queries_per_second = 50;  // of this process: a token bucket, which holds twice that
+    double queries_per_second = 50;            // of this process: a token bucket, which holds twice that; 0: no limit
+    std::function<void(Duration)> sleep = {};  // empty: the thread sleeps
   };
   Api(ConnectionSource connections, const Clock& clock, Options options);
   ~Api();
 
-  [[nodiscard]] Result<codec::JsonDocument> Get(const std::string& path, const Deadline& deadline);
+  [[nodiscard]] Result<codec::JsonDocument> Get(const std::string& path, const Deadline& deadline,
+                                                Form form = Form::kObject);
   [[nodiscard]] Result<codec::JsonDocument> Create(const std::string& path, const std::string& json,
                                                    const Deadline& deadline);
   [[nodiscard]] Result<codec::JsonDocument> Replace(const std::string& path, const std::string& json,
                                                     const Deadline& deadline);
   [[nodiscard]] Result<codec::JsonDocument> Patch(const std::string& path, PatchType type, const std::string& json,
                                                   const Deadline& deadline);
-  // With `uid`, only the object that has it. Success too if it is gone already.
+  // With `uid`, only the object that has it (kKubeConflict if there is another one of that name). Success too if it is
+  // gone already. Never a whole collection: kInternal.
   [[nodiscard]] Status Delete(const std::string& path, const std::string& uid, const Deadline& deadline);
 
-  // GET `path` as a stream of lines, each one JSON value, each handed over as it arrives; false ends it. `on_line` is
-  // called with an empty text now and then while nothing arrives. Not counted against the rate.
+  // GET `path` (with its query, watch=1 among it) as a stream of lines, each one JSON value of at most
+  // limits::kKubeObjectBytes, each handed over as it arrives; false ends it, as a success, as does the server's orderly
+  // end. `on_line` is called with an empty text now and then while nothing arrives, once the server has begun to
+  // answer. Not counted against the rate.
   [[nodiscard]] Status Watch(const std::string& path, const std::function<bool(std::string_view line)>& on_line,
-                             const Deadline& deadline);
+                             const Deadline& deadline, Form form = Form::kObject);
 
-  // Requests sent, by outcome, for metrics: "ok", "denied", "missing", "conflict", "unavailable", "rejected".
+  // Requests sent, for metrics. `verb`: "get", "create", "replace", "patch", "delete", "watch"; `outcome`: "ok",
+  // "denied", "missing", "conflict" (also an expired version), "unavailable", "rejected".
   void OnRequest(std::function<void(std::string_view verb, std::string_view outcome)> observer);
   // The server's version as /version says it, e.g. {1, 20}. Asked once and remembered.
   struct Version {
