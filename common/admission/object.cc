@@ -19,8 +19,10 @@ struct Row {
   Route route;
 };
 
-// Every resource of Kubernetes through which a pod template, a pod or a node's name for a pod comes in, of any version
-// of its group.
+constexpr std::string_view kOurGroup = "gatehouse.dev";
+
+// Our own resources, and every resource of Kubernetes through which a pod template, a pod or a node's name for a pod
+// comes in, of any version of its group.
 constexpr std::array kRows = {
     Row{"", "pods", "", "Pod", {Subject::kPod, Shape::kPod}},
     Row{"", "pods", "ephemeralcontainers", "Pod", {Subject::kEphemeral, Shape::kPod}},
@@ -39,10 +41,21 @@ constexpr std::array kRows = {
     Row{"extensions", "deployments", "", "Deployment", {Subject::kWorkload, Shape::kSpecTemplate}},
     Row{"extensions", "jobs", "", "Job", {Subject::kWorkload, Shape::kSpecTemplate}},
     Row{"extensions", "replicasets", "", "ReplicaSet", {Subject::kWorkload, Shape::kSpecTemplate}},
+    Row{kOurGroup, "imagepolicies", "", "ImagePolicy", {Subject::kPolicy, Shape::kPolicy}},
+    Row{kOurGroup, "namespacedimagepolicies", "", "NamespacedImagePolicy", {Subject::kPolicy, Shape::kPolicy}},
+    Row{kOurGroup, "nodeattestations", "", "NodeAttestation", {}},
+    Row{kOurGroup, "nodepolicies", "", "NodePolicy", {Subject::kPolicy, Shape::kPolicy}},
+    Row{kOurGroup, "referencevalues", "", "ReferenceValues", {Subject::kPolicy, Shape::kPolicy}},
+    Row{kOurGroup, "trustroots", "", "TrustRoot", {Subject::kPolicy, Shape::kPolicy}},
 };
 
 bool IsGroupOfKubernetes(std::string_view group) {
   return group.empty() || group == "apps" || group == "batch" || group == "extensions";
+}
+
+// A kind of this group that the table does not have is of another release: the loader will say so.
+Route RouteOfOurs(std::string_view sub_resource) {
+  return sub_resource.empty() ? Route{Subject::kPolicy, Shape::kPolicy} : Route{};
 }
 
 template <typename Predicate>
@@ -76,6 +89,11 @@ Result<Route> RouteOf(const TypeName& type) {
 
   if (const Row* row = FindRow([&](const Row& r) { return exactly(r) && same_kind(r); })) return row->route;
   if (FindRow(exactly) != nullptr) return contradiction();
+  // The API server takes nothing but the status from a request for it.
+  if (type.group == kOurGroup) {
+    if (type.kind_group != kOurGroup && type.sub_resource.empty()) return contradiction();
+    return RouteOfOurs(type.sub_resource);
+  }
   const Row* of_both = FindRow([&](const Row& r) { return same_resource(r) && same_kind(r); });
   // A subresource that carries the whole object (pods/resize, pods/status, and whatever comes) is judged like the
   // object: what it leaves as it was costs nothing, and /status may change labels.
@@ -91,6 +109,7 @@ Result<std::optional<std::string_view>> ResourceOf(std::string_view group, std::
           FindRow([&](const Row& r) { return r.group == group && r.kind == kind && r.sub_resource.empty(); })) {
     return std::optional(row->resource);
   }
+  if (group == kOurGroup) return Malformed("kind", "there is no " + Shown(group, kind));
   const Row* elsewhere = FindRow([&](const Row& r) { return r.kind == kind; });
   if (elsewhere == nullptr || !IsGroupOfKubernetes(group)) return std::optional<std::string_view>();
   return Malformed("apiVersion",
@@ -149,14 +168,25 @@ std::string Element(std::string_view path, std::string_view key, std::size_t ind
   return Join(path, key).append("[").append(std::to_string(index)).append("]");
 }
 
-Status AddImage(ObjectContents& contents, std::string where, std::string_view list, std::string_view name,
-                std::string_view image) {
+// The JSON pointer (RFC 6901) of a member below a path like "spec.containers[0]", which holds no other characters.
+std::string PointerTo(std::string_view path, std::string_view member) {
+  std::string pointer = "/";
+  pointer.reserve(path.size() + member.size() + 2);
+  for (char c : path) {
+    if (c != ']') pointer.push_back(c == '.' || c == '[' ? '/' : c);
+  }
+  return pointer.append("/").append(member);
+}
+
+Status AddImage(ObjectContents& contents, std::string where, std::string_view member, std::string_view list,
+                std::string_view name, std::string_view image) {
   if (contents.images.size() >= limits::kImagesPerReview) {
     return Error{Reason::kLimitExceeded, std::move(where),
                  "more than " + std::to_string(limits::kImagesPerReview) + " images"};
   }
+  std::string pointer = PointerTo(where, member);
   if (!name.empty()) where.append(" (").append(Printable(name, 64)).append(")");
-  contents.images.push_back({std::move(where), std::string(image)});
+  contents.images.push_back({.where = std::move(where), .image = std::string(image), .pointer = std::move(pointer)});
   contents.slots.push_back(name.empty() ? std::string() : std::string(list).append("/").append(name));
   return Ok();
 }
@@ -169,7 +199,7 @@ Status ReadContainers(JsonView spec, std::string_view key, std::string_view path
     // The API server lets a template leave its images to somebody else ("image ... optional to allow higher level
     // config management"). What will run then cannot be judged here.
     ASSIGN_OR_RETURN(std::string_view image, RequireString(containers[i], "image", where + "."));
-    RETURN_IF_ERROR(AddImage(contents, std::move(where), key, name, image));
+    RETURN_IF_ERROR(AddImage(contents, std::move(where), "image", key, name, image));
   }
   return Ok();
 }
@@ -185,7 +215,7 @@ Status ReadVolumes(JsonView spec, std::string_view path, ObjectContents& content
     where += "image";
     ASSIGN_OR_RETURN(std::string_view name, FindString(volumes[i], "name", Element(path, "volumes", i) + "."));
     ASSIGN_OR_RETURN(std::string_view image, RequireString(*source, "reference", where + "."));
-    RETURN_IF_ERROR(AddImage(contents, std::move(where), "volumes", name, image));
+    RETURN_IF_ERROR(AddImage(contents, std::move(where), "reference", "volumes", name, image));
   }
   return Ok();
 }
@@ -253,6 +283,7 @@ Result<ObjectContents> ReadBinding(JsonView object) {
 Result<ObjectContents> ReadObject(JsonView object, Shape shape) {
   switch (shape) {
     case Shape::kNone:
+    case Shape::kPolicy:
       return ObjectContents{};
     case Shape::kPod:
       return ReadPod(object, "");

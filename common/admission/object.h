@@ -21,6 +21,7 @@ enum class Shape : std::uint8_t {
   kJobTemplate,    // .spec.jobTemplate.spec.template
   kEphemeralList,  // .ephemeralContainers alone: what pods/ephemeralcontainers took before Kubernetes 1.22
   kBinding,        // .target
+  kPolicy,         // .spec, read by the loader of policies
 };
 
 struct Route {

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "common/admission/review.h"
+#include "common/base/bytes.h"
 #include "common/base/encoding.h"
 #include "common/base/limits.h"
 #include "common/codec/json.h"
@@ -88,6 +89,9 @@ std::string Encode(const ReviewResponse& response) {
   writer.BeginObject().Member("apiVersion", "admission.k8s.io/v1").Member("kind", "AdmissionReview");
   writer.Key("response").BeginObject().Member("uid", response.uid).Key("allowed").Bool(response.allowed);
   if (!response.allowed) WriteStatus(writer, response);
+  if (response.allowed && !response.patch.empty()) {
+    writer.Member("patchType", "JSONPatch").Member("patch", EncodeBase64(AsBytes(response.patch)));
+  }
   if (auto warnings = FittingWarnings(response.warnings); !warnings.empty()) {
     writer.Key("warnings").BeginArray();
     for (const std::string& warning : warnings) writer.String(warning);

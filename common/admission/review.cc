@@ -101,11 +101,28 @@ void MarkUnchanged(JsonView request, Shape shape, ObjectContents& now, ReviewReq
   out.old_labels = std::move(before->labels);
 }
 
+// Whether an update leaves the spec as the old object has it, to the letter.
+bool SameSpec(JsonView request, JsonView object) {
+  auto old_object = request.Find("oldObject");
+  if (!old_object || !old_object->IsObject()) return false;
+  auto before = old_object->Find("spec");
+  auto now = object.Find("spec");
+  return before.has_value() == now.has_value() && (!now || before->Serialize() == now->Serialize());
+}
+
+Status ReadPolicy(JsonView request, ReviewRequest& out) {
+  ASSIGN_OR_RETURN(JsonView object, RequireObject(request, "object", "request."));
+  RETURN_IF_ERROR(ReadIdentity(object, "request.object.", out));
+  if (out.operation != "UPDATE" || !SameSpec(request, object)) out.policy_object = object.Serialize();
+  return Ok();
+}
+
 Status ReadRequest(JsonView request, ReviewRequest& out) {
   ASSIGN_OR_RETURN(Route route, ReadEnvelope(request, out));
   out.subject = route.subject;
   if (route.subject == Subject::kOther) return Ok();
-  // Every kind that is judged lives in a namespace, by which policies select.
+  if (route.subject == Subject::kPolicy) return ReadPolicy(request, out);
+  // Every other kind that is judged lives in a namespace, by which policies select.
   if (out.namespace_name.empty()) return Error{Reason::kReviewMalformed, "request.namespace", "is missing or empty"};
   ASSIGN_OR_RETURN(JsonView object, RequireObject(request, "object", "request."));
   RETURN_IF_ERROR(ReadIdentity(object, "request.object.", out));
@@ -138,6 +155,8 @@ std::string_view Name(Subject subject) {
       return "workload";
     case Subject::kBinding:
       return "binding";
+    case Subject::kPolicy:
+      return "policy";
     case Subject::kOther:
       return "other";
   }
@@ -190,6 +209,7 @@ Status ReadManifest(JsonView object, std::string_view default_namespace, ReviewR
   out.resource = *resource;
   ASSIGN_OR_RETURN(Route route, RouteOf({group, *resource, "", group, kind}));
   out.subject = route.subject;
+  if (route.subject == Subject::kPolicy) out.policy_object = object.Serialize();
   ASSIGN_OR_RETURN(ObjectContents contents, ReadObject(object, route.shape));
   out.images = std::move(contents.images);
   out.labels = std::move(contents.labels);

@@ -23,9 +23,10 @@ enum class Subject : std::uint8_t {
   kEphemeral,  // pods/ephemeralcontainers in both shapes
   kWorkload,   // Deployment, ReplicaSet, StatefulSet, DaemonSet, Job, CronJob, ReplicationController, PodTemplate
   kBinding,    // pods/binding and the legacy bindings
+  kPolicy,     // objects of our own group, but for their status and NodeAttestations, which RBAC keeps
   kOther,      // allowed and counted
 };
-[[nodiscard]] std::string_view Name(Subject subject);  // metric label: pod, ephemeral, workload, binding, other
+[[nodiscard]] std::string_view Name(Subject subject);  // metric label: pod, ephemeral, workload, binding, policy, other
 
 struct ImageUse {
   std::string where;  // "spec.template.spec.initContainers[0] (setup)", the name shown with Printable()
@@ -34,6 +35,7 @@ struct ImageUse {
   // here: labels and finalizers of what runs, scaling down what is no longer trusted. The same image in another
   // container is new: it is pulled again, and a tag may have moved.
   bool unchanged = false;
+  std::string pointer{};  // RFC 6901, from the object to the text: "/spec/template/spec/initContainers/0/image"
   friend bool operator==(const ImageUse& a, const ImageUse& b) { return a.where == b.where && a.image == b.image; }
 };
 
@@ -62,6 +64,9 @@ struct ReviewRequest {
   // metadata.uid of the object: of a Binding, the uid of the pod that is meant (names are used again). Empty where
   // there is none.
   std::string object_uid{};
+  // kPolicy: the whole object as JSON. Empty on an UPDATE that leaves its spec as it was: what was written while nobody
+  // looked can still be labelled, and its finalizers removed.
+  std::string policy_object{};
 };
 
 // A body that is an AdmissionReview, but whose request cannot be judged: the uid, where it could be read, so that the
@@ -101,6 +106,7 @@ struct ReviewResponse {
   std::string message{};                // cut to limits::kMessageBytes by Encode
   std::vector<std::string> warnings{};  // cut by Encode to the API server's limits, 256 bytes each and 4096 in all
   std::map<std::string, std::string> audit_annotations{};  // keys without '/'
+  std::string patch{};                                     // RFC 6902; empty: none. Only of what is allowed
 };
 // No control characters but line feeds in the message reach the client.
 [[nodiscard]] std::string Encode(const ReviewResponse& response);

@@ -43,10 +43,21 @@ int StatusCode(const Decision& decision) {
   return only_unavailable ? 503 : 403;
 }
 
+// What was asked, by whom, and how long the answer took.
+void WriteRequest(codec::JsonWriter& json, const admission::ReviewRequest& request, std::chrono::microseconds elapsed) {
+  json.Member("operation", request.operation).Member("kind", request.kind).Member("resource", request.resource);
+  json.Member("namespace", request.namespace_name).Member("name", request.name).Member("user", Printable(request.user));
+  // A Binding names its pod by this, where it says so: names are used again.
+  if (request.subject == admission::Subject::kBinding && !request.object_uid.empty())
+    json.Member("podUid", Printable(request.object_uid));
+  json.Key("dryRun").Bool(request.dry_run);
+  json.Key("microseconds").Int(elapsed.count());
+}
+
 void WriteFinding(codec::JsonWriter& json, const Finding& finding) {
   json.BeginObject();
   json.Member("subject", finding.subject).Member("effect", policy::Name(finding.effect));
-  if (!finding.policy.empty()) json.Member("policy", finding.policy);
+  if (!finding.policy.empty()) json.Member("policy", finding.policy).Member("policyKind", finding.policy_kind);
   json.Member("reason", Token(finding.error.reason)).Member("class", Token(ClassOf(finding.error.reason)));
   if (!finding.error.where.empty()) json.Member("where", Printable(finding.error.where, kAnnotationBytes));
   if (!finding.error.detail.empty()) json.Member("detail", Printable(finding.error.detail, kAnnotationBytes));
@@ -54,6 +65,18 @@ void WriteFinding(codec::JsonWriter& json, const Finding& finding) {
 }
 
 }  // namespace
+
+std::optional<policy::Effect> EffectOf(Unmatched unmatched) {
+  switch (unmatched) {
+    case Unmatched::kDeny:
+      return policy::Effect::kDeny;
+    case Unmatched::kWarn:
+      return policy::Effect::kWarn;
+    case Unmatched::kAllow:
+      return std::nullopt;
+  }
+  return policy::Effect::kDeny;
+}
 
 void Decision::Conclude() {
   allowed_ = std::none_of(findings_.begin(), findings_.end(),
@@ -104,10 +127,7 @@ std::string AuditLine(const admission::ReviewRequest& request, const Decision& d
   json.BeginObject();
   json.Member("time", codec::FormatTime(now)).Member("level", "audit").Member("msg", "admission");
   json.Member("uid", request.uid).Member("outcome", decision.outcome());
-  json.Member("operation", request.operation).Member("kind", request.kind).Member("resource", request.resource);
-  json.Member("namespace", request.namespace_name).Member("name", request.name).Member("user", Printable(request.user));
-  json.Key("dryRun").Bool(request.dry_run);
-  json.Key("microseconds").Int(elapsed.count());
+  WriteRequest(json, request, elapsed);
   if (!decision.approvals().empty()) {
     json.Key("proven").BeginArray();
     for (std::size_t i = 0; i < std::min(kAuditedEntries, decision.approvals().size()); ++i) {
@@ -115,6 +135,7 @@ std::string AuditLine(const admission::ReviewRequest& request, const Decision& d
       json.BeginObject()
           .Member("subject", approval.subject)
           .Member("policy", approval.policy)
+          .Member("policyKind", approval.policy_kind)
           .Member("by", approval.by);
       json.EndObject();
     }
@@ -128,6 +149,26 @@ std::string AuditLine(const admission::ReviewRequest& request, const Decision& d
     json.EndArray();
     json.Key("findingsInAll").Uint(decision.findings().size());
   }
+  json.EndObject();
+  return std::move(json).Finish();
+}
+
+std::string MutationLine(const admission::ReviewRequest& request, const Pinning& pinning, WallTime now,
+                         std::chrono::microseconds elapsed) {
+  codec::JsonWriter json;
+  json.BeginObject();
+  json.Member("time", codec::FormatTime(now)).Member("level", "audit").Member("msg", "mutation");
+  json.Member("uid", request.uid);
+  WriteRequest(json, request, elapsed);
+  json.Key("pinned").BeginArray();
+  for (std::size_t i = 0; i < std::min(kAuditedEntries, pinning.pins.size()); ++i) {
+    const Pin& pin = pinning.pins[i];
+    const admission::ImageUse& use = request.images[pin.image];
+    json.BeginObject().Member("where", use.where).Member("from", Printable(use.image)).Member("to", pin.pinned);
+    json.EndObject();
+  }
+  json.EndArray().Key("pinnedInAll").Uint(pinning.pins.size());
+  json.Key("unchanged").Uint(pinning.unchanged).Key("unverified").Uint(pinning.unverified);
   json.EndObject();
   return std::move(json).Finish();
 }

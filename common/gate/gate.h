@@ -7,11 +7,9 @@
 #include "common/gate/decision.h"
 #include "common/gate/image_verifier.h"
 #include "common/gate/node_trust.h"
+#include "common/gate/pinning.h"
 
 namespace gatehouse::gate {
-
-// What becomes of an image or node that no policy covers.
-enum class Unmatched : std::uint8_t { kDeny, kWarn, kAllow };
 
 struct GateOptions {
   Unmatched unmatched_images = Unmatched::kDeny;
@@ -32,13 +30,18 @@ class Gate {
         options_(options) {}
 
   // Judges the images that the request brings in and the node that it puts a pod on, under one snapshot of the
-  // policies. Thread-safe. Never throws for what a request says; whatever is not decided by `deadline` is denied as
-  // unavailable.
+  // policies; or the policy object that it writes. Thread-safe. Never throws for what a request says; whatever is not
+  // decided by `deadline` is denied as unavailable.
   [[nodiscard]] Decision Decide(const admission::ReviewRequest& request, const Deadline& deadline) const;
+
+  // The images of a pod (or ephemeral container) that the request brings in under a tag, judged as Decide() judges
+  // them, and for those that it would admit because a signature was verified, the digest that the signature is for.
+  // Decides nothing: the request is judged again as it will be stored. What was verified is remembered for that.
+  [[nodiscard]] Pinning Pin(const admission::ReviewRequest& request, const Deadline& deadline) const;
 
  private:
   struct Context;
-  void JudgeImages(const Context& context, Decision& decision) const;
+  [[nodiscard]] Context MakeContext(const admission::ReviewRequest& request, const Deadline& deadline) const;
   void JudgeNode(const Context& context, Decision& decision) const;
 
   const ImageVerifier& images_;

@@ -165,7 +165,10 @@ ImageVerdict EvaluateAll(const std::vector<const policy::ImagePolicy*>& policies
 std::string CacheKey(const image::Reference& reference, const std::vector<const policy::ImagePolicy*>& policies,
                      const std::string& trust_generation, const registry::Credentials& credentials) {
   std::string key = reference.Canonical();
-  for (const policy::ImagePolicy* policy : policies) key += '\n' + policy->name + '@' + policy->generation;
+  for (const policy::ImagePolicy* policy : policies) {
+    // Two namespaces may each have a policy of the same name. No part holds a '/' or '@' of its own.
+    key += '\n' + policy->namespace_name + '/' + policy->name + '@' + policy->generation;
+  }
   return key + '\n' + trust_generation + '\n' + credentials.IdentityFor(reference);
 }
 

@@ -17,7 +17,10 @@ namespace {
 void CheckRequest(const ReviewRequest& request) {
   FUZZ_CHECK(!request.operation.empty() && !request.kind.empty());
   FUZZ_CHECK(request.images.size() <= gatehouse::limits::kImagesPerReview);
-  for (const auto& use : request.images) FUZZ_CHECK(!use.image.empty() && !use.where.empty());
+  for (const auto& use : request.images) {
+    FUZZ_CHECK(!use.image.empty() && !use.where.empty());
+    FUZZ_CHECK(use.pointer.ends_with("/image") || use.pointer.ends_with("/image/reference"));
+  }
   bool brings_in = request.operation == "CREATE" || request.operation == "UPDATE";
   FUZZ_CHECK(brings_in || request.subject == Subject::kOther);
   for (const auto& use : request.images) FUZZ_CHECK(request.operation == "UPDATE" || !use.unchanged);
@@ -32,6 +35,10 @@ void CheckRequest(const ReviewRequest& request) {
     case Subject::kBinding:
       FUZZ_CHECK(request.images.empty() && !request.labels.has_value());
       FUZZ_CHECK(request.node.has_value());
+      break;
+    case Subject::kPolicy:
+      FUZZ_CHECK(request.images.empty() && !request.node && !request.labels);
+      FUZZ_CHECK(!request.policy_object.empty() || request.operation == "UPDATE");
       break;
     case Subject::kOther:
       FUZZ_CHECK(request.images.empty() && !request.node && !request.labels);
@@ -52,7 +59,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (auto result = gatehouse::admission::ParseReview(text); result.ok()) {
     const ReviewRequest& request = result.request();
     FUZZ_CHECK(!request.uid.empty());
-    FUZZ_CHECK(request.subject == Subject::kOther || !request.namespace_name.empty());
+    bool namespaced = request.subject != Subject::kOther && request.subject != Subject::kPolicy;
+    FUZZ_CHECK(!namespaced || !request.namespace_name.empty());
     CheckRequest(request);
     FUZZ_CHECK(!gatehouse::admission::Encode({.uid = request.uid, .message = request.name, .warnings = {request.user}})
                     .empty());

@@ -17,7 +17,10 @@ class NodeGate : public GateFixture {
                                    .mode = mode,
                                    .validity = Duration(60'000),
                                    .trust_roots = {},
-                                   .tpm = {HashAlgorithm::kSha256, {}}});
+                                   .tpm = {HashAlgorithm::kSha256, {}},
+                                   .reference_values = {},
+                                   .reference_sets = {},
+                                   .untrusted = std::nullopt});
     set = made;
   }
   void Say(const std::string& node, NodeTrust trust) { nodes.trust[node] = std::move(trust); }

@@ -8,7 +8,6 @@
 #include <thread>
 
 #include "common/codec/json.h"
-#include "common/telemetry/metrics.h"
 #include "tests/fakes/fake_clock.h"
 
 namespace gatehouse::telemetry {
@@ -104,23 +103,6 @@ TEST(LevelTest, NamesAreStrict) {
   EXPECT_EQ(*ParseLevel("warn"), Level::kWarn);
   EXPECT_EQ(ParseLevel("WARN").error().reason, Reason::kConfigInvalid);
   EXPECT_EQ(ParseLevel("").error().reason, Reason::kConfigInvalid);
-}
-
-TEST(MetricsTest, FamiliesAreExposedWithTheirLabels) {
-  Metrics metrics;
-  metrics.CountAdmission("pod", "denied");
-  metrics.CountFinding(Reason::kPcrMismatch, "deny");
-  metrics.ObserveAdmission("image", std::chrono::microseconds(300));
-  metrics.SetNodes("trusted", 2);
-  metrics.SetCertificateExpiry("admission", WallTime(std::chrono::seconds(1'800'000'000)));
-  std::string text = metrics.Expose();
-  for (const char* line : {"gatehouse_admission_requests_total{kind=\"pod\",outcome=\"denied\"} 1",
-                           "gatehouse_findings_total{class=\"policy\",effect=\"deny\",reason=\"pcr-mismatch\"} 1",
-                           "gatehouse_admission_duration_seconds_bucket{half=\"image\",le=\"0.0005\"} 1",
-                           "gatehouse_nodes{state=\"trusted\"} 2",
-                           "gatehouse_certificate_expiry_timestamp_seconds{listener=\"admission\"} 1800000000"}) {
-    EXPECT_NE(text.find(line), std::string::npos) << line << "\n" << text;
-  }
 }
 
 }  // namespace
