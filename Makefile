@@ -5,8 +5,8 @@ SOURCES = $(shell git ls-files '*.h' '*.cc')
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-deps: ## install what it takes to build and test (Debian packages; deps/apt.txt)
-	@deps/install.sh deps/apt.txt
+deps: ## install what it takes to build and test (Debian packages; deps/apt*.txt)
+	@deps/install.sh deps/apt-build.txt deps/apt.txt
 
 build: deps ## build the three programs, optimised and hardened, into build/release/bin
 	@cmake --preset release --log-level=WARNING >/dev/null && cmake --build --preset release
@@ -43,7 +43,16 @@ lint: deps ## layers, simple mistakes, reasons, format, shell scripts
 format: deps ## rewrite the sources as .clang-format wants them
 	@clang-format -i $(SOURCES)
 
+image: ## the image of the three programs as an OCI archive, IMAGE_ARCHIVE=FILE (as root; buildah, no docker)
+	@deps/install.sh deps/apt-image.txt && deploy/image.sh $(or $(IMAGE_ARCHIVE),build/gatehouse-image.tar)
+
+chart: deps ## check the Helm chart and the manifests that are made from it
+	@tests/deploy/check.sh
+
+manifests: deps ## make deploy/manifests from the chart anew
+	@deploy/manifests/render.sh
+
 clean: ## remove build/
 	@rm -rf build
 
-.PHONY: help deps build test demo e2e bench fuzz asan tsan tidy lint format clean
+.PHONY: help deps build test demo e2e bench fuzz asan tsan tidy lint format image chart manifests clean

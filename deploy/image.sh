@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# image.sh OUT.tar [--no-cache]: builds the image of the Dockerfile with buildah (no docker, no daemon; as root) and writes it to OUT.tar as an OCI
+# archive. Prints its digest and its compressed size. Where docker is: `docker build -t gatehouse .`
+#
+# With --no-cache neither layers nor compiled objects of earlier builds are used.
+set -euo pipefail
+REPO=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+CACHE=${GATEHOUSE_E2E_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/gatehouse-e2e}
+OUT=$(realpath -m "${1:?image.sh OUT.tar [--no-cache]}")
+STORE=$CACHE/images
+BASE=${BASE:-localhost/gatehouse-base:bookworm}
+VERSION=$(sed -n 's/^project(gatehouse VERSION \([0-9.]*\).*/\1/p' "$REPO/CMakeLists.txt")
+
+options=(--layers)
+ccache=${CCACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/ccache}
+if [ "${2:-}" = --no-cache ]; then
+  options=(--no-cache)
+elif [ -d "$ccache" ]; then
+  options+=(--volume "$ccache:/ccache")
+fi
+
+mkdir -p "$STORE/store" "$STORE/run" "$(dirname "$OUT")"
+exec 9>"$STORE/lock"
+flock 9
+B=(--root "$STORE/store" --runroot "$STORE/run" --storage-driver overlay)
+"$REPO/deps/base_image.sh" "$BASE" "${B[@]}"
+# Isolation chroot and the host's network: nothing of the machine's own network is touched.
+buildah "${B[@]}" bud "${options[@]}" --isolation chroot --network host --pull=false --timestamp "${SOURCE_DATE_EPOCH:-0}" \
+  --build-arg "BASE=$BASE" --build-arg "SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-0}" --label "org.opencontainers.image.version=$VERSION" \
+  --format oci --tag "localhost/gatehouse:$VERSION" "$REPO" >"$STORE/build.log" 2>&1 || {
+  tail -40 "$STORE/build.log" >&2
+  exit 1
+}
+rm -f "$OUT"
+buildah "${B[@]}" push --quiet --format oci "localhost/gatehouse:$VERSION" "oci-archive:$OUT:gatehouse:$VERSION"
+# Without this every build would leave its stages behind.
+buildah "${B[@]}" rmi --prune >/dev/null 2>&1 || true
+tar -xOf "$OUT" index.json | python3 -c 'import json, sys; print("digest", json.load(sys.stdin)["manifests"][0]["digest"])'
+echo "bytes $(stat -c %s "$OUT")"

@@ -1,0 +1,145 @@
+#!/usr/bin/env bash
+# lifecycle.sh: the chart against a real API server (without nodes: nothing runs): what is installed is what the server takes, each ServiceAccount
+# may do what it needs and no more, an upgrade keeps what the leader wrote, an uninstall leaves nothing. As root; needs what e2e/local/bootstrap.sh
+# fetches (kube-apiserver, etcd). Everything happens in namespaces of its own.
+set -euo pipefail
+REPO=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+BIN=${GATEHOUSE_E2E_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/gatehouse-e2e}/bin
+CHART=${CHART:-$REPO/deploy/helm/gatehouse}
+NS=gatehouse-system
+if [ -z "${GATEHOUSE_OWN_NETWORK:-}" ]; then
+  "$REPO/deps/helm.sh" >/dev/null
+  exec env GATEHOUSE_OWN_NETWORK=yes GATEHOUSE_E2E_CACHE="${BIN%/bin}" \
+    unshare --net --pid --fork --kill-child --mount-proc "${BASH_SOURCE[0]}" "$@"
+fi
+DIR=$(mktemp -d)
+trap 'rm -rf "$DIR"' EXIT
+export KUBECONFIG=$DIR/kubeconfig HOME=$DIR
+passed=0
+
+K() { "$BIN/kubectl-modern" "$@"; }
+H() { "$BIN/helm" --namespace $NS "$@"; }
+fail() {
+  printf 'not as expected: %s\n' "$*" >&2
+  exit 1
+}
+ok() {
+  passed=$((passed + 1))
+  printf 'as expected: %s\n' "$*"
+}
+wait_for() { # SECONDS COMMAND...
+  local end=$((SECONDS + $1))
+  shift
+  until "$@" >/dev/null 2>&1; do
+    [ $SECONDS -lt $end ] || fail "$* does not happen"
+    sleep 0.1
+  done
+}
+
+start_api_server() {
+  local address=10.0.0.1 etcd=http://127.0.0.1:2379
+  ip link set lo up
+  ip link add plug type bridge
+  ip addr add $address/24 dev plug
+  ip link set plug up
+  openssl genrsa -out "$DIR/sa.key" 2048 2>/dev/null
+  echo 'admin-token,admin,admin,system:masters' >"$DIR/tokens.csv"
+  etcd --data-dir "$DIR/etcd" --unsafe-no-fsync --listen-client-urls $etcd --advertise-client-urls $etcd >"$DIR/etcd.log" 2>&1 &
+  "$BIN/kube-apiserver" --etcd-servers=$etcd --advertise-address=$address --bind-address=$address --service-cluster-ip-range=10.96.0.0/16 \
+    --cert-dir="$DIR/certs" --authorization-mode=Node,RBAC --token-auth-file="$DIR/tokens.csv" --allow-privileged=true \
+    --service-account-issuer=https://kubernetes.default.svc --service-account-key-file="$DIR/sa.key" \
+    --service-account-signing-key-file="$DIR/sa.key" >"$DIR/apiserver.log" 2>&1 &
+  K config set-cluster c --server=https://$address:6443 --insecure-skip-tls-verify=true >/dev/null
+  K config set-credentials u --token=admin-token >/dev/null
+  K config set-context c --cluster=c --user=u >/dev/null
+  K config use-context c >/dev/null
+  wait_for 60 K get --raw /readyz
+  wait_for 20 K get namespace kube-system
+}
+
+# may ACCOUNT VERB RESOURCE [NAME|-] [NAMESPACE] [SUBRESOURCE], may_not likewise
+may() {
+  local account=$1 verb=$2 resource=$3 name=${4:--} namespace=${5:-$NS} subresource=${6:-}
+  [ "$name" = - ] || resource=$resource/$name
+  K auth can-i --quiet --as "system:serviceaccount:$NS:gatehouse-$account" --namespace "$namespace" \
+    --subresource="$subresource" "$verb" "$resource" 2>/dev/null
+}
+may_not() { ! may "$@"; }
+rights() { # lines "may|may_not ACCOUNT VERB RESOURCE NAME NAMESPACE SUBRESOURCE" on standard input
+  local line words
+  while read -r line; do
+    read -ra words <<<"$line"
+    "${words[@]}" </dev/null || fail "$line"
+    ok "$line"
+  done
+}
+
+# What the leader makes and writes at run time.
+act_as_leader() {
+  local secret
+  for secret in ca tls attestation; do K -n $NS create secret generic gatehouse-$secret --from-literal=x=y; done
+  K -n $NS create configmap gatehouse-public --from-literal=ca.crt=x
+  K -n $NS create -f - <<<'{"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "gatehouse-leader"}}'
+  openssl req -x509 -newkey rsa:2048 -nodes -keyout /dev/null -subj /CN=x -days 1 -out "$DIR/ca.crt" 2>/dev/null
+  K patch validatingwebhookconfiguration gatehouse --type=json \
+    -p "[{\"op\": \"add\", \"path\": \"/webhooks/0/clientConfig/caBundle\", \"value\": \"$(base64 -w0 "$DIR/ca.crt")\"}]"
+}
+webhook() { K get validatingwebhookconfiguration gatehouse -o "jsonpath={.webhooks[0].$1}"; }
+
+ours() { # every object of ours that there is, whatever its kind
+  local kinds
+  kinds=$(K api-resources --verbs=list -o name | grep -vE '^(events|componentstatuses|apiservices)' | paste -sd, -)
+  K get "$kinds" --all-namespaces --ignore-not-found -o name 2>/dev/null | grep gatehouse | grep -v "^namespace/$NS\$" | sort || true
+}
+nothing_left() { [ -z "$(ours)" ]; }
+deployments() { K -n $NS get deployments -o 'jsonpath={.items[*].metadata.name}'; }
+
+check_install() {
+  K create namespace $NS >/dev/null
+  if H install gatehouse "$CHART" >"$DIR/out" 2>&1; then fail "an unlabelled namespace before 1.21 was accepted"; fi
+  grep -q 'kubectl label namespace' "$DIR/out" || fail "$(cat "$DIR/out")"
+  ok "before 1.21 the namespace must be labelled first"
+  K label namespace $NS kube-system gatehouse.dev/admission=exempt >/dev/null
+  H install gatehouse "$CHART" >"$DIR/out" 2>&1 || fail "$(cat "$DIR/out")"
+  wait_for 10 K get imagepolicies
+  ok "helm install"
+}
+
+check_upgrade() {
+  local bundle
+  act_as_leader >/dev/null
+  bundle=$(webhook clientConfig.caBundle)
+  H upgrade gatehouse "$CHART" --set log.level=debug,admission.timeoutSeconds=9 >"$DIR/out" 2>&1 || fail "$(cat "$DIR/out")"
+  [ "$(webhook timeoutSeconds) $(webhook clientConfig.caBundle)" = "9 $bundle" ] || fail "caBundle after an upgrade"
+  ok "helm upgrade keeps the caBundle"
+  [ "$(K -n $NS get secret gatehouse-ca -o 'jsonpath={.data.x}')" = eQ== ] || fail "a Secret after an upgrade"
+  ok "helm upgrade keeps the leader's Secrets"
+  H upgrade gatehouse "$CHART" --set roles.split=true >"$DIR/out" 2>&1 || fail "$(cat "$DIR/out")"
+  [ "$(deployments)" = "gatehouse-admission gatehouse-attestation gatehouse-controller" ] || fail "Deployments of split roles: $(deployments)"
+  ok "helm upgrade splits the roles"
+  rights <"$REPO/tests/deploy/rights.txt"
+  H rollback gatehouse 1 >"$DIR/out" 2>&1 || fail "$(cat "$DIR/out")"
+  [ "$(deployments)" = gatehouse-webhook ] || fail "Deployments after a rollback"
+  ok "helm rollback"
+}
+
+check_uninstall() {
+  local left
+  H uninstall gatehouse >"$DIR/out" 2>&1 || fail "$(cat "$DIR/out")"
+  left=$(ours)
+  [ "$(grep -v '^customresourcedefinition' <<<"$left")" = secret/gatehouse-attestation ] || fail "left after an uninstall: $left"
+  [ "$(grep -c '^customresourcedefinition' <<<"$left")" -eq 6 ] || fail "CRDs after an uninstall: $left"
+  ok "helm uninstall keeps CRDs, and the key of what is kept in them, and nothing else"
+  H install gatehouse "$CHART" --set crds.keep=false,mutate.enabled=false,csr.approve=true >"$DIR/out" 2>&1 || fail "$(cat "$DIR/out")"
+  ok "helm install takes the CRDs over that were kept"
+  rights <<<"may webhook update certificatesigningrequests.certificates.k8s.io - default approval"
+  H uninstall gatehouse >"$DIR/out" 2>&1 || fail "$(cat "$DIR/out")"
+  wait_for 20 nothing_left
+  ok "helm uninstall with crds.keep=false leaves nothing"
+}
+
+start_api_server
+check_install
+check_upgrade
+check_uninstall
+echo "$passed of $passed as expected"
