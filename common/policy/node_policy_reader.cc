@@ -14,7 +14,7 @@ using Presence = ObjectReader::Presence;
 
 constexpr Duration kMinValidity = std::chrono::seconds(10);  // an agent needs a few seconds for a quote
 constexpr Duration kMaxValidity = std::chrono::hours(24);    // a node may have become another one meanwhile
-constexpr Duration kDefaultValidity = std::chrono::minutes(5);
+constexpr Duration kDefaultValidity = std::chrono::minutes(10);  // renewed at half of it, by each node, with a write
 constexpr Duration kMaxGrace = std::chrono::hours(24);
 constexpr Duration kMinWithin = std::chrono::seconds(10);  // shorter is no cap: taints are written every few seconds
 constexpr Duration kMaxWithin = std::chrono::hours(24);

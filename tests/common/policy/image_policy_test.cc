@@ -218,7 +218,7 @@ TEST(ImagePolicy, RequiredFieldsThatAreMissing) {
 TEST(ImagePolicy, UnknownFieldsAtEveryLevel) {
   const std::pair<std::string, std::string> kCases[] = {
       {"kind: ImagePolicy", "kind: ImagePolicy\nstatus: {}"},
-      {"  name: release\n", "  name: release\n  namespace: default\n"},
+      {"  name: release\n", "  name: release\n  uid: x\n"},
       {"spec:\n", "spec:\n  match: {}\n"},
       {"- glob: registry.example/**", "- {glob: registry.example/**, regex: x}"},
       {"matchLabels: {env: prod}", "matchlabels: {env: prod}"},

@@ -100,6 +100,25 @@ std::vector<Mistake> MistakesOfOtherKinds() {
   };
 }
 
+std::vector<Mistake> MistakesOfReferences() {
+  const std::string kNode = NodePolicyByReferenceYaml() + "---\n" + ReferenceValuesYaml() + "---\n" + TrustRootYaml();
+  return {
+      {NamespacedImagePolicyYaml(), "  namespace: team-a\n", ""},
+      {NamespacedImagePolicyYaml(), "spec:\n", "spec:\n  namespaceSelector: {}\n"},
+      {TrustRootYaml(), "metadata:\n", "metadata:\n  namespace: a\n"},
+      {kNode, "    referenceValues: [linux]\n", ""},
+      {kNode, "[linux]", "[windows]"},
+      {kNode, "[linux]", "[linux, linux]"},
+      {kNode, "name: kernel-2", "name: kernel-1"},
+      {kNode, "2027-06-01", "2026-06-01"},
+      {kNode, "\"2027-06-01T00:00:00Z\"", "2027-06-01"},
+      {kNode, "    taint: NoExecute\n", ""},
+      {kNode, "NoExecute", "NoSchedule"},
+      {kNode, "grace: 2m", "grace: 2d"},
+      {kNode, "nodes: 3", "nodes: 0"},
+  };
+}
+
 // The line of a TrustRoot's later documents depends on how long its certificate is; the golden file does not show it.
 std::string WithoutVendorLines(std::string message) {
   auto at = message.find("p.yaml:");
@@ -110,7 +129,7 @@ std::string WithoutVendorLines(std::string message) {
 
 TEST(Messages, SayWhereWhatAndWhatToWriteInstead) {
   std::string text;
-  for (const auto& mistakes : {MistakesOfImagePolicies(), MistakesOfOtherKinds()}) {
+  for (const auto& mistakes : {MistakesOfImagePolicies(), MistakesOfOtherKinds(), MistakesOfReferences()}) {
     for (const Mistake& mistake : mistakes)
       text += WithoutVendorLines(Refusal(Edited(mistake.document, mistake.from, mistake.to)).ToString()) + "\n";
   }

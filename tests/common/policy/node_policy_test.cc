@@ -51,7 +51,9 @@ TEST(NodePolicy, Defaults) {
       Edit("  namespaceSelector:\n    matchLabels: {env: prod}\n  mode: enforce\n  validity: 10m\n", "");
   EXPECT_TRUE(policy.namespace_selector.empty());
   EXPECT_EQ(policy.mode, Mode::kEnforce);
-  EXPECT_EQ(policy.validity, std::chrono::minutes(5));
+  EXPECT_EQ(policy.validity, std::chrono::minutes(10));
+  EXPECT_FALSE(policy.untrusted.has_value());
+  EXPECT_THAT(policy.reference_values, IsEmpty());
 }
 
 TEST(NodePolicy, EveryValueOfEveryChoice) {

@@ -99,6 +99,79 @@ spec:
          value + "a7, " + value + "b7]\n" + R"(        "0": [)" + value + "a0]\n";
 }
 
+inline std::string NamespacedImagePolicyYaml() {
+  return R"(apiVersion: gatehouse.dev/v1alpha1
+kind: NamespacedImagePolicy
+metadata:
+  name: release
+  namespace: team-a
+spec:
+  images:
+    - glob: registry.example/team-a/*
+  podSelector:
+    matchLabels: {app: web}
+  authorities:
+    - name: team-key
+      key:
+        data: |
+)" + Indented(kOtherP256Pem, 10) +
+         R"(  require: all
+  mode: warn
+  onUnavailable: allow
+)";
+}
+
+// Named by NodePolicyByReferenceYaml().
+inline std::string ReferenceValuesYaml() {
+  std::string value = std::string(62, '0');
+  return R"(apiVersion: gatehouse.dev/v1alpha1
+kind: ReferenceValues
+metadata:
+  name: linux
+spec:
+  source: build 4711
+  sets:
+    - name: kernel-1
+      notAfter: "2027-02-01T00:00:00Z"
+      tpm:
+        pcrs:
+          bank: sha256
+          values:
+            "4": [)" +
+         value + R"(a1]
+            "9": [)" +
+         value + R"(c1, )" + value + R"(c2]
+    - name: kernel-2
+      notBefore: "2027-01-01T00:00:00+01:00"
+      notAfter: "2027-06-01T00:00:00Z"
+      tpm:
+        pcrs:
+          bank: sha384
+          values:
+            "4": [)" +
+         std::string(94, '0') + "b2]\n";
+}
+
+inline std::string NodePolicyByReferenceYaml() {
+  return R"(apiVersion: gatehouse.dev/v1alpha1
+kind: NodePolicy
+metadata:
+  name: by-reference
+spec:
+  nodes:
+    - glob: worker-*
+  tpm:
+    trustRoots: [vendors]
+    referenceValues: [linux]
+  untrusted:
+    taint: NoExecute
+    grace: 2m
+    maxEvicted:
+      nodes: 3
+      within: 30m
+)";
+}
+
 inline const fakes::TestCa& VendorCa() {
   static const auto* const kCa = new fakes::TestCa(fakes::TestCa::Root(fakes::CaSpec("vendor")));
   return *kCa;
