@@ -36,6 +36,10 @@ struct InformerOptions {
   bool metadata_only = false;  // PartialObjectMetadata: labels and annotations of objects that are large otherwise
   // A resource that the server does not serve (404) is an empty one, looked at again each minute, rather than a fault.
   bool optional = false;
+  // How long it waits after failures (at least half of that, at random), and for a resource that is not served.
+  Duration first_backoff{500};
+  Duration max_backoff{30'000};
+  Duration absent_period{60'000};
 };
 
 // Lists in pages (limit, continue), then watches from there (allowWatchBookmarks; timeoutSeconds a random 4 to 6

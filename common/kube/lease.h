@@ -19,6 +19,9 @@ struct ElectionOptions {
   Duration retry_period{2'000};
 };
 
+// metav1.MicroTime, which an API server reads with exactly six digits: "2026-11-21T12:00:00.123000Z".
+[[nodiscard]] std::string MicroTime(WallTime time);
+
 // Takes the Lease when it is free, released, or has not changed for lease_duration by our own clock (nobody else's
 // clock is believed). Writes with the resourceVersion that was read, so that two cannot both win.
 class LeaderElector {
