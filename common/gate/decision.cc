@@ -32,8 +32,10 @@ std::vector<std::string> DescribeAll(const Decision& decision, policy::Effect ef
   return texts;
 }
 
-// The code that a client sees: 403 for a refusal; 503 tells a controller that trying again may help.
-int StatusCode(const Decision& decision) {
+// The code that a client sees: 403 for a refusal; 503 tells a controller that trying again may help; 400 for a policy
+// that is wrong in itself.
+int StatusCode(const admission::ReviewRequest& request, const Decision& decision) {
+  if (request.subject == admission::Subject::kPolicy) return 400;
   bool only_unavailable = true;
   for (const Finding& finding : decision.findings()) {
     if (finding.effect == policy::Effect::kDeny && ClassOf(finding.error.reason) != ReasonClass::kUnavailable) {
@@ -106,7 +108,7 @@ admission::ReviewResponse ToResponse(const admission::ReviewRequest& request, co
   response.warnings = DescribeAll(decision, policy::Effect::kWarn);
   response.audit_annotations["decision"] = decision.outcome();
   if (!response.allowed) {
-    response.code = StatusCode(decision);
+    response.code = StatusCode(request, decision);
     response.message = "gatehouse: " + Join(DescribeAll(decision, policy::Effect::kDeny), " ");
   }
   std::vector<std::string> reasons;

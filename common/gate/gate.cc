@@ -6,6 +6,7 @@
 #include "common/base/encoding.h"
 #include "common/codec/time.h"
 #include "common/gate/image_half.h"
+#include "common/gate/policy_object.h"
 
 namespace gatehouse::gate {
 namespace {
@@ -108,6 +109,7 @@ Decision Gate::Decide(const admission::ReviewRequest& request, const Deadline& d
       for (Approval& approval : image.approvals) decision.Add(std::move(approval));
     }
     JudgeNode(context, decision);
+    JudgePolicyObject(request, *context.set, decision);
   }
   decision.Conclude();
   return decision;
