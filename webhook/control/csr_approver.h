@@ -19,6 +19,7 @@ class CsrApprover {
  public:
   struct Parts {
     kube::Api& api;
+    // Whether the machine of that name is attested now (its Node need not exist yet).
     std::function<bool(const std::string& node)> trusted;
     std::function<bool()> leading;
     telemetry::Logger& log;

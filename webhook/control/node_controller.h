@@ -21,8 +21,10 @@ struct NodeMarks {
   friend bool operator==(const NodeMarks&, const NodeMarks&) = default;
 };
 
-// Pure: the marks that a node is to have. `since` is when it became untrusted as far as is known. `evictions`: times at
-// which nodes got kNoExecute by us, within the longest window; this decision's own is not in it.
+// Pure: the marks that a node is to have. `overall` without a verdict and without findings: no policy covers the node,
+// and it has none. `since` is when it became untrusted as far as is known. `evictions`: times at which other nodes got
+// kNoExecute by us, within the longest window, the last one of each: the cap is on how many nodes are evicted, so the
+// node's own are not in it. Of several policies that ask for kNoExecute the shortest grace counts, and every cap.
 struct MarkDecision {
   NodeMarks marks;
   bool capped = false;           // kNoExecute was due, but for the cap
@@ -40,12 +42,17 @@ class NodeController {
     bool condition = true;
     bool events = true;
     Duration keep_bindings{std::chrono::hours(720)};  // of Nodes that are gone; zero: their owner references see to it
+    // A watch silent for longer than that: nothing is written until it speaks again, since what would be written is
+    // about a past that may be over.
+    Duration stale_after{120'000};
   };
   struct Parts {
     kube::Api& api;
+    // Null until every policy was read: an empty set says that no policy covers any node, and takes every mark away.
     std::function<std::shared_ptr<const policy::PolicySet>()> policies;
-    std::function<std::vector<crypto::PublicKey>()> keys;  // that results may be signed by
-    std::function<bool()> leading;                         // asked before each write
+    // That results may be signed by. None: not known yet, and nothing is written.
+    std::function<std::vector<crypto::PublicKey>()> keys;
+    std::function<bool()> leading;  // asked before each write
     const Clock& clock;
     telemetry::Logger& log;
     Random random;
@@ -56,7 +63,7 @@ class NodeController {
   // Watches Nodes and NodeAttestations at every replica, so that a new leader knows at once; writes while `leading`.
   void Start();
   void Stop();
-  // Policies or leadership changed: everything is looked at again.
+  // Policies, keys or leadership changed: everything is looked at again.
   void Kick();
   [[nodiscard]] bool Ready() const;
   [[nodiscard]] std::vector<std::string> Problems() const;

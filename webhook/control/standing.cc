@@ -1,0 +1,104 @@
+#include "webhook/control/standing.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/base/limits.h"
+
+namespace gatehouse::webhook {
+namespace {
+
+kube::Standing JudgeUnder(const std::vector<std::string>& policies, const std::optional<ear::AttestationResult>& result,
+                          const std::optional<kube::Failure>& failure, WallTime now) {
+  kube::Standing standing = kube::Judge(result, failure, policies, now);
+  // A node that a policy covers is never left without a reason: that would be the mark of one that none covers.
+  if (standing.verdict != kube::Verdict::kTrusted && standing.findings.empty() && !policies.empty()) {
+    standing.findings.push_back({Reason::kNodeUnknown, "", "the node has not attested"});
+  }
+  return standing;
+}
+
+}  // namespace
+
+NodeStanding StandingOf(const std::string& node, const policy::PolicySet& policies,
+                        const std::optional<ear::AttestationResult>& result,
+                        const std::optional<kube::Failure>& failure, WallTime now) {
+  std::vector<std::string> effective;
+  std::vector<std::string> on_trial;
+  NodeStanding standing;
+  for (const policy::NodePolicy& policy : policies.node_policies) {
+    if (std::none_of(policy.nodes.begin(), policy.nodes.end(), [&](const auto& glob) { return glob.Matches(node); })) {
+      continue;
+    }
+    std::string name = policy.name + "@" + policy.generation;
+    (policy.mode == policy::Mode::kAudit ? on_trial : effective).push_back(name);
+    if (policy.mode != policy::Mode::kEnforce || !policy.untrusted.has_value()) continue;
+    standing.enforced.emplace_back(JudgeUnder({name}, result, failure, now), *policy.untrusted);
+  }
+  standing.overall = JudgeUnder(effective.empty() ? on_trial : effective, result, failure, now);
+  return standing;
+}
+
+Duration LongestWindow(const policy::PolicySet& policies) {
+  Duration longest = Duration::zero();
+  for (const policy::NodePolicy& policy : policies.node_policies) {
+    if (policy.untrusted.has_value()) longest = std::max(longest, policy.untrusted->within);
+  }
+  return longest;
+}
+
+void NodeEvidence::Observe(const kube::NodeAttestation& attestation, const std::vector<crypto::PublicKey>& keys,
+                           const std::string& keys_id, WallTime now) {
+  if (object_uid_ != attestation.uid || keys_id_ != keys_id) {
+    Forget();
+    object_uid_ = attestation.uid;
+    keys_id_ = keys_id;
+  }
+  ek_ = attestation.ek;
+  ak_ = attestation.ak;
+  if (attestation.failure.has_value()) {
+    kube::Failure failure = *attestation.failure;
+    // A time of the future would outlive every result to come.
+    failure.time = std::min<WallTime>(failure.time, now + limits::kReplicaClockSkew);
+    if (!failure_.has_value() || failure_->time < failure.time) failure_ = failure;
+  }
+  if (attestation.ear != token_ || !problem_.empty()) {
+    token_ = attestation.ear;
+    Verify(attestation, keys, now);
+  }
+}
+
+void NodeEvidence::Verify(const kube::NodeAttestation& attestation, const std::vector<crypto::PublicKey>& keys,
+                          WallTime now) {
+  problem_.clear();
+  if (attestation.ear.empty()) return;
+  auto verified = ear::Verify(attestation.ear, keys, now);
+  if (!verified.ok() && verified.error().reason == Reason::kTokenExpired && attestation.attested < now) {
+    // What has expired is still what was proven: it is looked at as of its own time, and its expiry is judged later.
+    // The time is nobody's claim: the signed times must admit it.
+    verified = ear::Verify(attestation.ear, keys, attestation.attested);
+  }
+  if (!verified.ok()) {
+    problem_ = verified.error().ToString();
+    return;
+  }
+  const ear::AttestationResult& result = verified->result();
+  if (result.issued > now + limits::kReplicaClockSkew) {
+    problem_ = "the result is of the future";
+  } else if (result.node != attestation.name) {
+    problem_ = "the result is of another node";
+  } else if (result_.has_value() && result.issued < result_->issued) {
+    problem_ = "the result is older than one that was there before";
+  } else {
+    result_ = result;
+  }
+}
+
+std::optional<ear::AttestationResult> NodeEvidence::ResultFor(const std::string& node_uid) const {
+  if (!result_.has_value() || result_->node_uid != node_uid || result_->ek != ek_ || result_->ak_name != ak_) {
+    return std::nullopt;
+  }
+  return result_;
+}
+
+}  // namespace gatehouse::webhook
