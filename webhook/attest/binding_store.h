@@ -37,7 +37,8 @@ class BindingStore {
   // blocked node), kNodeUnknown (there is no such Node in the cluster), kLimitExceeded, kKubeUnavailable, kInternal
   // (disk, or an enrolment that does not agree with itself).
   [[nodiscard]] virtual Status Bind(Enrolment enrolment) = 0;
-  // Errors: kAkUnbound (never bound, or released by an admin), kNodeConflict (blocked).
+  // Errors: kAkUnbound (never bound, or released by an admin), kNodeConflict (blocked), kNodeUnknown (there is no such
+  // Node in the cluster), kKubeUnavailable (nothing is known yet).
   [[nodiscard]] virtual Result<Enrolment> Find(const std::string& node) = 0;
   // Records the clock of a verified quote, unless the attestation key has been replaced meanwhile. Errors: those of
   // Find; kAkUnbound if the key was replaced, kClockRewound if another thread recorded a later clock in between,
@@ -46,6 +47,8 @@ class BindingStore {
                                        const claims::TpmClock& clock) = 0;
   // The UID of the Node that has this name now: what results are bound to. Empty outside of Kubernetes.
   [[nodiscard]] virtual std::string NodeUid(const std::string& node) const = 0;
+  // When the challenge of the last result of the node was issued, if another replica may have got it.
+  [[nodiscard]] virtual std::optional<WallTime> LastIssued(const std::string&) const { return std::nullopt; }
 };
 
 [[nodiscard]] std::string EncodeEnrolment(const Enrolment& enrolment);

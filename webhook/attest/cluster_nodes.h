@@ -22,6 +22,12 @@ class ClusterNodes final : public gate::NodeTrustSource {
   struct Options {
     Duration stale_after{120'000};
     bool owned = false;  // NodeAttestations belong to their Nodes and go with them
+    // A machine may bind and attest before its Node exists (its kubelet gets its certificate for that). Its results
+    // count for TrustedMachine() only.
+    bool before_node = false;
+    // Between attempts at the API while it fails, doubled up to the second, with jitter.
+    Duration shortest_pause{500};
+    Duration longest_pause{30'000};
   };
   // `keys`: public keys that results and bindings may be signed by; asked for again whenever something is verified
   // anew.
@@ -37,11 +43,16 @@ class ClusterNodes final : public gate::NodeTrustSource {
   // By the verified EAR of the node's NodeAttestation, for the Node with the UID that it has now.
   [[nodiscard]] gate::NodeTrust Lookup(const NodeName& node, const std::string& policy,
                                        const std::string& generation) const override;
-  // Nodes by standing under the NodePolicies in force.
+  // The machine that is bound to that name is attested now, by every NodePolicy that covers the name (and one does),
+  // whether or not its Node exists.
+  [[nodiscard]] bool TrustedMachine(const std::string& node, const policy::PolicySet& set) const;
+  // The keys are others now: everything that is held is verified again, before this returns.
+  void KeysChanged();
+  // Nodes by standing under the NodePolicies in force, those that no policy covers excepted.
   [[nodiscard]] std::map<gate::NodeState, std::size_t> Count(const policy::PolicySet& set) const;
 
-  // What attestation needs beside that. `signing_key` signs bindings (and the results, which the service makes); one
-  // store of bindings for the process.
+  // What attestation needs beside that, before Start(). `signing_key` signs bindings (and the results, which the
+  // service makes); one store of bindings for the process, which must not outlive this.
   [[nodiscard]] std::unique_ptr<BindingStore> MakeBindings(std::function<crypto::PrivateKey()> signing_key);
   // Takes what the service found out; returns at once, and is written from a thread of its own in the order of urgency
   // (failures and changed verdicts first), by the rules of who writes when.

@@ -59,11 +59,16 @@ Status AgentAuthenticator::MaySpeak(const HttpCall& call) const {
   if (!call.authorization.starts_with(kBearer)) {
     return Error{Reason::kIdentityUnauthenticated, "", "neither a client certificate nor a bearer token was presented"};
   }
+  const std::string_view token = call.authorization.substr(kBearer.size());
   // How long the search takes tells of the digest only, from which no token follows.
-  const Digest presented = crypto::Sha256Digest(AsBytes(call.authorization.substr(kBearer.size())));
-  std::lock_guard lock(mutex_);
-  if (digests_.contains(presented.text())) return Ok();
-  return Error{Reason::kIdentityUnauthenticated, "", "the token is not known"};
+  const Digest presented = crypto::Sha256Digest(AsBytes(token));
+  {
+    std::lock_guard lock(mutex_);
+    if (digests_.contains(presented.text())) return Ok();
+  }
+  if (reviewer_ == nullptr) return Error{Reason::kIdentityUnauthenticated, "", "the token is not known"};
+  auto node = reviewer_->NodeOf(token);
+  return node.ok() ? Ok() : Status(node.error());
 }
 
 Status AgentAuthenticator::Authorize(const HttpCall& call, const NodeName& node) const {
@@ -81,14 +86,19 @@ Status AgentAuthenticator::Authorize(const HttpCall& call, const NodeName& node)
     return Error{Reason::kIdentityUnauthenticated, node.text(),
                  "neither a client certificate nor a bearer token was presented"};
   }
-  Digest presented = crypto::Sha256Digest(AsBytes(call.authorization.substr(kBearer.size())));
-  std::lock_guard lock(mutex_);
-  auto own = tokens_.find(node.text());
-  if (own != tokens_.end() && ConstantTimeEqual(AsBytes(own->second.text()), AsBytes(presented.text()))) return Ok();
-  bool of_another =
-      std::any_of(tokens_.begin(), tokens_.end(), [&](const auto& entry) { return entry.second == presented; });
-  if (of_another) return mismatch;
-  return Error{Reason::kIdentityUnauthenticated, node.text(), "the token is not known"};
+  const std::string_view token = call.authorization.substr(kBearer.size());
+  const Digest presented = crypto::Sha256Digest(AsBytes(token));
+  {
+    std::lock_guard lock(mutex_);
+    auto own = tokens_.find(node.text());
+    if (own != tokens_.end() && ConstantTimeEqual(AsBytes(own->second.text()), AsBytes(presented.text()))) return Ok();
+    if (digests_.contains(presented.text())) return mismatch;
+  }
+  if (reviewer_ == nullptr) return Error{Reason::kIdentityUnauthenticated, node.text(), "the token is not known"};
+  auto own = reviewer_->NodeOf(token);
+  if (!own.ok()) return own.error().In(node.text());
+  if (*own != node) return mismatch;
+  return Ok();
 }
 
 }  // namespace gatehouse::webhook

@@ -15,27 +15,29 @@ bool Older(const claims::TpmClock& a, const claims::TpmClock& b) {
 
 }  // namespace
 
-void NodeStore::Accept(const ear::VerifiedEar& result, std::string token, claims::VerifiedTpmClaims claims) {
+bool NodeStore::Accept(const ear::VerifiedEar& result, std::string token, claims::VerifiedTpmClaims claims) {
   std::lock_guard lock(mutex_);
   auto name = NodeName::Parse(result.result().node);
-  if (!name.ok()) return;  // no request is for such a node
+  if (!name.ok()) return false;  // no request is for such a node
   Record& record = records_[*name];
   bool same_key = record.held.has_value() && record.held->claims.ak_name() == claims.ak_name();
-  if (same_key && Older(claims.clock(), record.held->claims.clock())) return;
+  if (same_key && Older(claims.clock(), record.held->claims.clock())) return false;
   record = {.held = Held{result.result(), std::move(claims), clock_.Wall()},
             .token = std::move(token),
             .failure = std::nullopt};
+  return true;
 }
 
-void NodeStore::AcceptReappraised(const ear::VerifiedEar& result, std::string token, claims::VerifiedTpmClaims claims) {
+bool NodeStore::AcceptReappraised(const ear::VerifiedEar& result, std::string token, claims::VerifiedTpmClaims claims) {
   std::lock_guard lock(mutex_);
   auto name = NodeName::Parse(result.result().node);
   auto found = name.ok() ? records_.find(*name) : records_.end();
-  if (found == records_.end() || found->second.failure.has_value()) return;
-  if (found->second.held->result.nonce != result.result().nonce) return;
+  if (found == records_.end() || found->second.failure.has_value()) return false;
+  if (found->second.held->result.nonce != result.result().nonce) return false;
   found->second = {.held = Held{result.result(), std::move(claims), found->second.held->accepted},
                    .token = std::move(token),
                    .failure = std::nullopt};
+  return true;
 }
 
 void NodeStore::Fail(const NodeName& node, const Error& error) {

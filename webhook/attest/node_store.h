@@ -20,10 +20,10 @@ class NodeStore final : public gate::NodeTrustSource {
 
   // The only way to trust: a result whose token was verified. The claims are kept, to be appraised again when policies
   // change. A result of an older quote of the same key than the one held is passed over: two calls may overtake each
-  // other.
-  void Accept(const ear::VerifiedEar& result, std::string token, claims::VerifiedTpmClaims claims);
+  // other. Returns whether it is the node's result now.
+  bool Accept(const ear::VerifiedEar& result, std::string token, claims::VerifiedTpmClaims claims);
   // The same evidence appraised by other policies: taken only while nothing newer has been said of the node.
-  void AcceptReappraised(const ear::VerifiedEar& result, std::string token, claims::VerifiedTpmClaims claims);
+  bool AcceptReappraised(const ear::VerifiedEar& result, std::string token, claims::VerifiedTpmClaims claims);
   // The node answered a challenge with evidence that does not verify, or its verified evidence could not be judged.
   void Fail(const NodeName& node, const Error& error);
   // A quote for a challenge of `challenged` may be older than the result held: the result came in after that challenge

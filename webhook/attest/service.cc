@@ -35,7 +35,7 @@ Result<evidence::PcrSelections> SelectionFor(const std::vector<const policy::Nod
                                              const std::vector<HashAlgorithm>& available) {
   std::map<HashAlgorithm, std::uint32_t> banks;
   for (const policy::NodePolicy* policy : policies) {
-    for (const auto& [index, values] : policy->tpm.pcrs) banks[policy->tpm.bank] |= 1U << index;
+    for (const auto& [bank, pcrs] : appraisal::PcrsAskedFor(policy->tpm, policy->reference_sets)) banks[bank] |= pcrs;
   }
   if (banks.empty()) {
     const bool usual = std::find(available.begin(), available.end(), HashAlgorithm::kSha256) != available.end();
@@ -142,8 +142,9 @@ ear::PolicyAppraisal AppraiseBy(const policy::NodePolicy& policy, const policy::
   }
   if (!endorsed.ok())
     appraised.findings.push_back({endorsed.error().reason, "endorsement key", endorsed.error().detail});
-  for (appraisal::Finding& finding : appraisal::Appraise(policy.tpm, claims))
-    appraised.findings.push_back(std::move(finding));
+  auto by_sets = appraisal::AppraiseSets(policy.tpm, policy.reference_values, policy.reference_sets, claims, now);
+  for (appraisal::Finding& finding : by_sets.findings) appraised.findings.push_back(std::move(finding));
+  if (by_sets.holds_until.has_value()) appraised.expires = std::min(appraised.expires, *by_sets.holds_until);
   if (appraised.findings.empty()) appraised.tier = ear::Tier::kAffirming;
   return appraised;
 }
@@ -159,18 +160,11 @@ std::vector<std::string> Texts(const ear::AttestationResult& result) {
   return texts;
 }
 
-// The result lasts as long as any of its appraisals does; without any, `fallback`.
-Duration LongestValidity(const std::vector<const policy::NodePolicy*>& policies, Duration fallback) {
-  Duration validity = policies.empty() ? fallback : Duration::zero();
-  for (const policy::NodePolicy* policy : policies) validity = std::max(validity, policy->validity);
-  return validity;
-}
-
 // Half of the time until the first appraisal expires, so that one call may fail.
-Duration NextWithin(const ear::AttestationResult& result, Duration interval) {
+Duration NextWithin(const ear::AttestationResult& result, Duration interval, WallTime now) {
   WallTime first = result.expires;
   for (const ear::PolicyAppraisal& appraised : result.appraisals) first = std::min(first, appraised.expires);
-  return std::max(kShortestInterval, std::min(interval, (first - result.issued) / 2));
+  return std::max(kShortestInterval, std::min(interval, (first - now) / 2));
 }
 
 }  // namespace
@@ -229,7 +223,7 @@ void AttestationService::Forget(const NodeName& node) {
 void AttestationService::ForgetReleased() {
   for (const NodeName& node : parts_.nodes.Names()) {
     auto enrolment = parts_.enrolments.Find(node.text());
-    if (enrolment.ok()) continue;
+    if (enrolment.ok() || ClassOf(enrolment.error().reason) == ReasonClass::kUnavailable) continue;
     Forget(node);
     parts_.log.Info("node forgotten: its binding was released", {{"node", node.text()}});
   }
@@ -238,7 +232,7 @@ void AttestationService::ForgetReleased() {
 Result<Enrolment> AttestationService::BoundEnrolment(const NodeName& node, const std::string& ak_name) {
   auto enrolment = parts_.enrolments.Find(node.text());
   if (!enrolment.ok()) {
-    Forget(node);
+    if (ClassOf(enrolment.error().reason) != ReasonClass::kUnavailable) Forget(node);
     return enrolment.error();
   }
   if (enrolment->ak_name != ak_name)
@@ -284,48 +278,68 @@ Result<claims::VerifiedTpmClaims> AttestationService::VerifyQuote(const Enrolmen
 }
 
 Result<AttestationService::Published> AttestationService::Appraise(const policy::PolicySet& set,
-                                                                   const Enrolment& enrolment,
-                                                                   const claims::VerifiedTpmClaims& claims,
-                                                                   std::string nonce, WallTime issued) {
+                                                                   const Evidenced& evidenced) {
+  const Enrolment& enrolment = evidenced.enrolment;
   auto policies = PoliciesFor(set, enrolment.node);
   WallTime now = parts_.clock.Wall();
   ear::AttestationResult result{.node = enrolment.node,
-                                .node_uid = "",
+                                .node_uid = evidenced.node_uid,
                                 .ak_name = enrolment.ak_name,
                                 .ek = enrolment.ek.text(),
                                 .appraisals = {},
-                                .nonce = std::move(nonce),
-                                .issued = issued,
-                                .expires = issued + LongestValidity(policies, options_.interval * 2)};
+                                .nonce = evidenced.nonce,
+                                .clock = evidenced.claims.clock(),
+                                .issued = evidenced.issued,
+                                .expires = evidenced.issued};
   for (const policy::NodePolicy* policy : policies) {
-    result.appraisals.push_back(AppraiseBy(*policy, set, enrolment, claims, now, issued));
+    result.appraisals.push_back(AppraiseBy(*policy, set, enrolment, evidenced.claims, now, evidenced.issued));
     Bound(result.appraisals.back().findings, std::max<std::size_t>(1, kMostFindings / policies.size()));
+    // The result lasts as long as any of its appraisals does.
+    result.expires = std::max(result.expires, result.appraisals.back().expires);
   }
-  ASSIGN_OR_RETURN(std::string token, ear::Encode(result, parts_.signing_key));
-  ASSIGN_OR_RETURN(auto verified, ear::Verify(token, {parts_.signing_key.Public()}, now));
+  if (policies.empty()) result.expires += options_.interval * 2;
+  const crypto::PrivateKey key = parts_.current_signing_key ? parts_.current_signing_key() : parts_.signing_key;
+  ASSIGN_OR_RETURN(std::string token, ear::Encode(result, key));
+  ASSIGN_OR_RETURN(auto verified, ear::Verify(token, {key.Public()}, now));
   return Published{std::move(verified), std::move(token)};
 }
 
 Result<AttestationService::Published> AttestationService::Publish(const NodeName& node, const Enrolment& enrolment,
                                                                   const claims::VerifiedTpmClaims& claims,
                                                                   BytesView nonce) {
-  const std::string nonce_text = EncodeBase64Url(nonce);
-  const WallTime issued = parts_.clock.Wall();
+  const Evidenced evidenced{.enrolment = enrolment,
+                            .claims = claims,
+                            .nonce = EncodeBase64Url(nonce),
+                            .node_uid = parts_.enrolments.NodeUid(node.text()),
+                            .issued = session::Challenger::IssuedAt(nonce).value_or(WallTime{})};
+  const auto tell = [&](const Published& published) {
+    if (parts_.on_result) parts_.on_result(node, published.result, published.token);
+  };
   Policies set = parts_.policies();
-  auto published = Appraise(*set, enrolment, claims, nonce_text, issued);
-  if (published.ok()) parts_.nodes.Accept(published->result, published->token, claims);
+  auto published = Appraise(*set, evidenced);
+  if (published.ok() && parts_.nodes.Accept(published->result, published->token, claims)) tell(*published);
   // Policies that changed meanwhile were applied to what was held before, and not to this.
   for (Policies now = parts_.policies(); published.ok() && now != set; now = parts_.policies()) {
     set = std::move(now);
-    published = Appraise(*set, enrolment, claims, nonce_text, issued);
-    if (published.ok()) parts_.nodes.AcceptReappraised(published->result, published->token, claims);
+    published = Appraise(*set, evidenced);
+    if (published.ok() && parts_.nodes.AcceptReappraised(published->result, published->token, claims)) tell(*published);
   }
   if (published.ok()) return published;
+  if (published.error().reason == Reason::kTokenExpired) {
+    // Nothing is wrong with it but that it is too old by now for what the policies say.
+    return Error{Reason::kNonceExpired, node.text(),
+                 "the evidence came in later after its challenge than a result of it is valid"};
+  }
   // The clock has moved on, so the evidence is spent: what was held before is not what was seen last.
   Error error{Reason::kInternal, "appraisal", published.error().ToString()};
   parts_.log.Failure(telemetry::Level::kError, "appraisal failed", error, {{"node", node.text()}});
-  parts_.nodes.Fail(node, error);
+  Fail(node, error);
   return error;
+}
+
+void AttestationService::Fail(const NodeName& node, const Error& error) {
+  parts_.nodes.Fail(node, error);
+  if (parts_.on_failure) parts_.on_failure(node, error);
 }
 
 void AttestationService::Count(const NodeName& node, const session::EvidenceRequest& request, const Error& error) {
@@ -333,9 +347,11 @@ void AttestationService::Count(const NodeName& node, const session::EvidenceRequ
   if (kind != ReasonClass::kMalformed && kind != ReasonClass::kUntrusted && kind != ReasonClass::kStale) return;
   // An answer that took longer than a later one: its clock is behind because it is the older quote.
   auto challenged = session::Challenger::IssuedAt(request.nonce);
-  if (error.reason == Reason::kClockRewound && challenged.has_value() && parts_.nodes.IsOvertaken(node, *challenged))
-    return;
-  parts_.nodes.Fail(node, error);
+  if (error.reason == Reason::kClockRewound && challenged.has_value()) {
+    const auto last = parts_.enrolments.LastIssued(node.text());  // at any replica
+    if (parts_.nodes.IsOvertaken(node, *challenged) || (last.has_value() && *challenged < *last)) return;
+  }
+  Fail(node, error);
 }
 
 Result<session::EvidenceResponse> AttestationService::Evidence(const NodeName& node,
@@ -363,7 +379,7 @@ Result<session::EvidenceResponse> AttestationService::Evidence(const NodeName& n
   return session::EvidenceResponse{.ear = std::move(published.token),
                                    .status = std::string(ear::Name(result.tier())),
                                    .findings = std::move(findings),
-                                   .next_ms = NextWithin(result, options_.interval).count()};
+                                   .next_ms = NextWithin(result, options_.interval, parts_.clock.Wall()).count()};
 }
 
 void AttestationService::Reappraise() {
@@ -371,13 +387,22 @@ void AttestationService::Reappraise() {
   for (NodeStore::Held& held : parts_.nodes.Current()) {
     auto enrolment = parts_.enrolments.Find(held.result.node);
     if (!enrolment.ok() || enrolment->ak_name != held.result.ak_name) continue;
-    auto published = Appraise(*set, *enrolment, held.claims, held.result.nonce, held.result.issued);
+    auto name = NodeName::Parse(held.result.node);
+    auto published = Appraise(*set, {.enrolment = *enrolment,
+                                     .claims = held.claims,
+                                     .nonce = held.result.nonce,
+                                     // G6: of the Node that it was about, not of one registered since.
+                                     .node_uid = held.result.node_uid,
+                                     .issued = held.result.issued});
+    if (!published.ok() && published.error().reason == Reason::kTokenExpired) continue;
     if (!published.ok()) {
       parts_.log.Failure(telemetry::Level::kError, "re-appraisal failed", published.error(),
                          {{"node", held.result.node}});
       continue;
     }
-    parts_.nodes.AcceptReappraised(published->result, published->token, std::move(held.claims));
+    if (parts_.nodes.AcceptReappraised(published->result, published->token, std::move(held.claims)) &&
+        parts_.on_result && name.ok())
+      parts_.on_result(*name, published->result, published->token);
   }
 }
 

@@ -32,6 +32,12 @@ class AttestationService {
     crypto::PrivateKey signing_key;  // EC P-256: signs the results
     std::function<std::shared_ptr<const policy::PolicySet>()> policies;
     telemetry::Logger& log;
+    // For the other replicas (ClusterNodes::Publish, PublishFailure): each result that has become the node's here, also
+    // one made anew by other policies; and each failure that counts against a node. Called from the handlers' threads.
+    std::function<void(const NodeName&, const ear::VerifiedEar&, const std::string& token)> on_result = nullptr;
+    std::function<void(const NodeName&, const Error&)> on_failure = nullptr;
+    // If set, asked for each result in place of signing_key: the key may be replaced while we run.
+    std::function<crypto::PrivateKey()> current_signing_key = nullptr;
   };
   // Logs which nodes are blocked by their files.
   AttestationService(Parts parts, Options options);
@@ -55,6 +61,7 @@ class AttestationService {
  private:
   [[nodiscard]] Result<Enrolment> BoundEnrolment(const NodeName& node, const std::string& ak_name);
   void Forget(const NodeName& node);
+  void Fail(const NodeName& node, const Error& error);
   // What evidence that was refused says of its node.
   void Count(const NodeName& node, const session::EvidenceRequest& request, const Error& error);
   [[nodiscard]] Result<claims::VerifiedTpmClaims> VerifyQuote(const Enrolment& enrolment,
@@ -66,8 +73,15 @@ class AttestationService {
     ear::VerifiedEar result;
     std::string token;
   };
-  [[nodiscard]] Result<Published> Appraise(const policy::PolicySet& set, const Enrolment& enrolment,
-                                           const claims::VerifiedTpmClaims& claims, std::string nonce, WallTime issued);
+  // Of what quote, by whom, and about which Node.
+  struct Evidenced {
+    const Enrolment& enrolment;
+    const claims::VerifiedTpmClaims& claims;
+    std::string nonce;
+    std::string node_uid;
+    WallTime issued;  // of the challenge: no result lasts longer because its evidence came later
+  };
+  [[nodiscard]] Result<Published> Appraise(const policy::PolicySet& set, const Evidenced& evidenced);
   // Appraises evidence that was just verified, and makes the result the node's.
   [[nodiscard]] Result<Published> Publish(const NodeName& node, const Enrolment& enrolment,
                                           const claims::VerifiedTpmClaims& claims, BytesView nonce);

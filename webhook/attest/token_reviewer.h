@@ -20,11 +20,16 @@ class TokenReviewer {
     std::string service_account = "gatehouse-agent";
     std::string audience = "gatehouse";
     Duration remember{300'000};
+    double reviews_per_second = 25;  // of tokens that were not good before; twice that at once
   };
   TokenReviewer(kube::Api& api, const Clock& clock, Options options);
   ~TokenReviewer();
-  // The node that the bearer of `token` runs on. Errors: kIdentityUnauthenticated, kKubeUnavailable, kKubeDenied.
+  // The node that the bearer of `token` runs on. A token that does not even claim to be the agents' is refused without
+  // asking anybody. Errors: kIdentityUnauthenticated, kKubeUnavailable, kKubeDenied (our own rights), kOverloaded (too
+  // many tokens at once that are not known), kInternal.
   [[nodiscard]] Result<NodeName> NodeOf(std::string_view token, const Deadline& deadline);
+  // Within a few seconds.
+  [[nodiscard]] Result<NodeName> NodeOf(std::string_view token);
 
  private:
   struct Impl;

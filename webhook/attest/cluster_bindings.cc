@@ -1,0 +1,136 @@
+#include "webhook/attest/cluster_bindings.h"
+
+#include <algorithm>
+
+#include "common/base/limits.h"
+#include "webhook/attest/binding_token.h"
+
+namespace gatehouse::webhook {
+namespace {
+
+constexpr Duration kPatience{8'000};  // an agent waits for the answer
+constexpr Duration kTurn{2'000};      // to wait for another enrolment of the same TPM
+constexpr int kAttempts = 5;          // when others write the same object
+
+std::string PathOf(const std::string& node) {
+  return kube::PathOf(kube::kNodeAttestations, {}, node);
+}
+
+// What the API says of our own writing is no fault of the node's.
+Error AsFault(const Error& error) {
+  if (error.reason == Reason::kKubeUnavailable || error.reason == Reason::kKubeConflict)
+    return {Reason::kKubeUnavailable, error.where, error.detail};
+  return {Reason::kInternal, error.where, error.ToString()};
+}
+
+}  // namespace
+
+Result<Enrolment> ClusterBindings::Find(const std::string& node) {
+  if (!parts_.ready()) return Error{Reason::kKubeUnavailable, node, "the nodes of the cluster were not read yet"};
+  NodeRecords::BindingView view = parts_.records.View(node);
+  if (view.blocked.has_value()) return *view.blocked;
+  if (!view.node_uid.has_value() && !parts_.before_node)
+    return Error{Reason::kNodeUnknown, node, "the cluster has no Node of that name"};
+  if (!view.binding.has_value()) return Error{Reason::kAkUnbound, node, "the node has not enrolled"};
+  return std::move(*view.binding);
+}
+
+Status ClusterBindings::Advance(const std::string& node, const std::string& ak_name, const claims::TpmClock& clock) {
+  return parts_.records.Advance(node, ak_name, clock);
+}
+
+Status ClusterBindings::Bind(Enrolment enrolment) {
+  if (Status consistent = CheckConsistent(enrolment); !consistent.ok())
+    return Error{Reason::kInternal, enrolment.node, consistent.error().ToString()};
+  if (!parts_.ready())
+    return Error{Reason::kKubeUnavailable, enrolment.node, "the nodes of the cluster were not read yet"};
+  std::timed_mutex& mutex = mutexes_[std::hash<Digest>()(enrolment.ek) % mutexes_.size()];
+  std::unique_lock lock(mutex, kTurn);
+  if (!lock.owns_lock()) return Error{Reason::kOverloaded, enrolment.node, "its TPM is being enrolled already"};
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    ASSIGN_OR_RETURN(Step step, Try(enrolment));
+    if (step == Step::kBound) return Ok();
+  }
+  return Error{Reason::kKubeUnavailable, enrolment.node, "others go on writing its NodeAttestation"};
+}
+
+Result<ClusterBindings::Step> ClusterBindings::Try(Enrolment enrolment) {
+  const std::string& node = enrolment.node;
+  NodeRecords::BindingView view = parts_.records.View(node, enrolment.ek.text());
+  if (!view.node_uid.has_value() && !parts_.before_node)
+    return Error{Reason::kNodeUnknown, node, "the cluster has no Node of that name"};
+  if (view.blocked.has_value()) return *view.blocked;
+  // Q6: another TPM for a known node, whatever the Node's UID; one TPM for two nodes.
+  if (view.binding.has_value() && view.binding->ek != enrolment.ek)
+    return Error{Reason::kNodeConflict, node, "the node is bound to the TPM " + view.binding->ek.text()};
+  if (view.ek_owner.has_value())
+    return Error{Reason::kNodeConflict, node, "its TPM is bound to the node " + *view.ek_owner};
+  if (!view.binding.has_value() && parts_.records.bindings() >= limits::kNodes)
+    return Error{Reason::kLimitExceeded, node, "too many nodes are enrolled"};
+  enrolment.node_uid = view.node_uid.value_or("");
+  if (view.binding.has_value()) {
+    // The clock is the TPM's, whichever of its keys signs.
+    enrolment.last_clock = view.binding->last_clock;
+    const Enrolment& known = *view.binding;
+    if (known.ak_name == enrolment.ak_name && known.node_uid == enrolment.node_uid &&
+        known.ek_certificate == enrolment.ek_certificate && known.ek_intermediates == enrolment.ek_intermediates)
+      return Step::kBound;
+  }
+  // A later binding than any that was there, also where another replica's clock is ahead of ours.
+  enrolment.enrolled = std::max(enrolment.enrolled, view.not_before + Duration(1));
+  return Store(view, enrolment);
+}
+
+Result<ClusterBindings::Step> ClusterBindings::Store(const NodeRecords::BindingView& view, const Enrolment& enrolment) {
+  ASSIGN_OR_RETURN(std::string jws, SignBinding(enrolment, parts_.signing_key(), parts_.api.clock().Wall()));
+  // Anew, also in place of another: no result of the key before it is one of this key's.
+  kube::NodeAttestation object{.name = enrolment.node,
+                               .resource_version = view.object.has_value() ? view.object->resource_version : "",
+                               .uid = view.object.has_value() ? view.object->uid : "",
+                               .node_uid = enrolment.node_uid,
+                               .ek = enrolment.ek.text(),
+                               .ak = enrolment.ak_name,
+                               .enrolled = enrolment.enrolled,
+                               .binding = std::move(jws),
+                               .ear = "",
+                               .failure = std::nullopt,
+                               .verdict = kube::Verdict::kUnknown,
+                               .since = parts_.api.clock().Wall(),
+                               .attested = WallTime{},
+                               .expires = WallTime{},
+                               .reasons = {},
+                               .message = ""};
+  const std::string json = kube::WriteNodeAttestation(object, std::nullopt, parts_.owned);
+  const Deadline deadline(parts_.api.clock(), kPatience);
+  auto answer = view.object.has_value() ? parts_.api.Replace(PathOf(enrolment.node), json, deadline)
+                                        : parts_.api.Create(kube::PathOf(kube::kNodeAttestations), json, deadline);
+  if (!answer.ok()) {
+    const Reason reason = answer.error().reason;
+    // Somebody was faster, here or at another replica; or we were, and the answer got lost.
+    if (reason == Reason::kKubeConflict || (reason == Reason::kKubeNotFound && view.object.has_value())) {
+      RETURN_IF_ERROR(LookAgain(enrolment.node));
+      return Step::kLookAgain;
+    }
+    return AsFault(answer.error());
+  }
+  auto written = kube::ReadNodeAttestation(*answer, answer->root());
+  if (!written.ok()) return AsFault(written.error());
+  std::ignore = parts_.records.Ingest(std::move(*written), view.incarnation);
+  return Step::kLookAgain;  // what is in memory now says whether we are bound
+}
+
+Status ClusterBindings::LookAgain(const std::string& node) {
+  const std::uint64_t incarnation = parts_.records.Incarnation(node);
+  auto answer = parts_.api.Get(PathOf(node), Deadline(parts_.api.clock(), kPatience));
+  if (!answer.ok() && answer.error().reason == Reason::kKubeNotFound) {
+    parts_.records.DropObject(node);
+    return Ok();
+  }
+  if (!answer.ok()) return AsFault(answer.error());
+  auto object = kube::ReadNodeAttestation(*answer, answer->root());
+  if (!object.ok()) return AsFault(object.error());
+  std::ignore = parts_.records.Ingest(std::move(*object), incarnation);
+  return Ok();
+}
+
+}  // namespace gatehouse::webhook

@@ -1,0 +1,575 @@
+#include "webhook/attest/node_records.h"
+
+#include <algorithm>
+#include <tuple>
+
+#include "common/base/encoding.h"
+#include "common/base/limits.h"
+#include "common/codec/json.h"
+#include "common/session/nonce.h"
+#include "webhook/attest/binding_token.h"
+
+namespace gatehouse::webhook {
+namespace {
+
+using gate::NodeState;
+using kube::Verdict;
+
+constexpr std::size_t kMostProblems = 10;  // that are told one by one
+
+auto Order(const claims::TpmClock& clock) {
+  return std::tuple(clock.reset_count, clock.restart_count, clock.clock_ms);
+}
+
+// When the challenge that a result answers was issued. The claim `iat` says it in whole seconds, its nonce (which is
+// ours, since the token is) to the millisecond.
+WallTime IssuedOf(const ear::AttestationResult& result) {
+  const auto nonce = DecodeBase64Url(result.nonce);
+  const auto issued = nonce.ok() ? session::Challenger::IssuedAt(*nonce) : std::nullopt;
+  const bool agrees = issued.has_value() && std::chrono::floor<std::chrono::seconds>(*issued) ==
+                                                std::chrono::floor<std::chrono::seconds>(result.issued);
+  return agrees ? *issued : result.issued;
+}
+
+// Below zero: `a` is the earlier evidence. One TPM's evidence has its order from its clock, which no replica's clock
+// can confuse.
+int CompareEvidence(const ear::AttestationResult& a, WallTime a_issued, const ear::AttestationResult& b,
+                    WallTime b_issued) {
+  if (a.ek == b.ek && a.clock.has_value() && b.clock.has_value()) {
+    if (Order(*a.clock) == Order(*b.clock)) return 0;
+    return Order(*a.clock) < Order(*b.clock) ? -1 : 1;
+  }
+  if (a_issued == b_issued) return 0;
+  return a_issued < b_issued ? -1 : 1;
+}
+
+// A token of ours that has expired is still proof of the clock that its TPM had reached.
+Result<ear::VerifiedEar> VerifyAsOfItsTime(std::string_view token, const std::vector<crypto::PublicKey>& keys) {
+  const std::size_t first = token.find('.');
+  const std::size_t second = token.rfind('.');
+  if (first == std::string_view::npos || second <= first) return Error{Reason::kTokenMalformed, "", "no token"};
+  ASSIGN_OR_RETURN(Bytes payload, DecodeBase64Url(token.substr(first + 1, second - first - 1)));
+  ASSIGN_OR_RETURN(auto document, codec::JsonDocument::Parse(AsText(payload), {.max_bytes = limits::kTokenBytes}));
+  const auto issued = document.root().Find("iat");
+  const auto seconds = issued.has_value() ? issued->AsInt() : std::nullopt;
+  constexpr std::int64_t kLatest = 253402300799;
+  if (!seconds.has_value() || *seconds < 0 || *seconds > kLatest) return Error{Reason::kTokenMalformed, "", "no iat"};
+  return ear::Verify(token, keys, WallTime(std::chrono::seconds(*seconds)));
+}
+
+WallTime FirstExpiry(const ear::AttestationResult& result) {
+  WallTime first = result.expires;
+  for (const ear::PolicyAppraisal& appraised : result.appraisals) first = std::min(first, appraised.expires);
+  return first;
+}
+
+// The same said of the same content, if not at the same time nor in the same words.
+bool SaysTheSame(const ear::AttestationResult& a, const ear::AttestationResult& b) {
+  const auto same_finding = [](const appraisal::Finding& x, const appraisal::Finding& y) {
+    return x.reason == y.reason && x.where == y.where;
+  };
+  const auto same = [&](const ear::PolicyAppraisal& x, const ear::PolicyAppraisal& y) {
+    return x.policy == y.policy && x.tier == y.tier &&
+           std::equal(x.findings.begin(), x.findings.end(), y.findings.begin(), y.findings.end(), same_finding);
+  };
+  return std::equal(a.appraisals.begin(), a.appraisals.end(), b.appraisals.begin(), b.appraisals.end(), same);
+}
+
+std::vector<std::string> PoliciesOf(const ear::AttestationResult& result) {
+  std::vector<std::string> policies;
+  for (const ear::PolicyAppraisal& appraised : result.appraisals) policies.push_back(appraised.policy);
+  return policies;
+}
+
+std::vector<std::string> PoliciesFor(const policy::PolicySet& set, const std::string& node) {
+  std::vector<std::string> policies;
+  for (const policy::NodePolicy& policy : set.node_policies) {
+    if (std::any_of(policy.nodes.begin(), policy.nodes.end(), [&](const auto& glob) { return glob.Matches(node); }))
+      policies.push_back(policy.name + "@" + policy.generation);
+  }
+  return policies;
+}
+
+// Kubernetes compares resourceVersions of one resource as numbers; where they are none, the last one heard of is the
+// newest.
+bool IsOlder(const std::string& version, const std::string& than) {
+  const auto digits = [](const std::string& text) {
+    return !text.empty() && text.size() < 20 && text.find_first_not_of("0123456789") == std::string::npos;
+  };
+  if (!digits(version) || !digits(than)) return false;
+  return version.size() != than.size() ? version.size() < than.size() : version < than;
+}
+
+NodeState StateOf(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kTrusted:
+      return NodeState::kTrusted;
+    case Verdict::kUntrusted:
+      return NodeState::kUntrusted;
+    case Verdict::kExpired:
+      return NodeState::kExpired;
+    case Verdict::kUnknown:
+      return NodeState::kUnknown;
+  }
+  return NodeState::kUnknown;
+}
+
+}  // namespace
+
+// --- Nodes
+
+void NodeRecords::SetNode(const std::string& name, std::string uid) {
+  std::lock_guard lock(mutex_);
+  uids_.insert_or_assign(name, std::move(uid));
+}
+
+void NodeRecords::DropNode(const std::string& name) {
+  std::lock_guard lock(mutex_);
+  uids_.erase(name);
+}
+
+std::string NodeRecords::NodeUid(const std::string& node) const {
+  std::lock_guard lock(mutex_);
+  auto found = uids_.find(node);
+  return found == uids_.end() ? "" : found->second;
+}
+
+// G6: a Node that was registered again has another UID, and results of the old one say nothing about it.
+bool NodeRecords::IsOfItsNode(const std::string& node, const Known& known) const {
+  auto found = uids_.find(node);
+  return found != uids_.end() && !found->second.empty() && found->second == known.ear.result().node_uid;
+}
+
+// --- NodeAttestations
+
+NodeRecords::Examined NodeRecords::Examine(const kube::NodeAttestation& object) const {
+  const std::vector<crypto::PublicKey> keys = keys_();
+  Examined examined{.binding_text = object.binding,
+                    .binding = VerifyBinding(object.binding, keys, clock_.Wall()),
+                    .result = std::nullopt,
+                    .clock = std::nullopt,
+                    .clock_ek = ""};
+  if (examined.binding.ok() && examined.binding->node != object.name)
+    examined.binding =
+        Error{Reason::kNodeConflict, object.name, "the binding is the node " + examined.binding->node + "'s"};
+  if (object.ear.empty()) return examined;
+  auto verified = ear::Verify(object.ear, keys, clock_.Wall());
+  if (!verified.ok() && verified.error().reason == Reason::kTokenExpired) {
+    auto expired = VerifyAsOfItsTime(object.ear, keys);
+    if (expired.ok() && expired->result().node == object.name) {
+      examined.clock = expired->result().clock;
+      examined.clock_ek = expired->result().ek;
+    }
+  }
+  if (!verified.ok() || verified->result().node != object.name) return examined;
+  const WallTime issued = IssuedOf(verified->result());
+  examined.result = Known{std::move(*verified), object.ear, issued};
+  return examined;
+}
+
+Urgency NodeRecords::Ingest(kube::NodeAttestation object, std::optional<std::uint64_t> incarnation) {
+  const std::string name = object.name;
+  std::optional<Examined> examined;
+  {
+    std::lock_guard lock(mutex_);
+    auto found = records_.find(name);
+    const bool held = found != records_.end() && found->second.object.has_value();
+    if (held && found->second.object->resource_version == object.resource_version) return DueOf(name, found->second);
+  }
+  examined = Examine(object);  // which takes its time, and others ask meanwhile
+  std::lock_guard lock(mutex_);
+  Record& record = records_[name];
+  if (incarnation.has_value() && *incarnation != record.incarnation) return Urgency::kNone;
+  if (record.object.has_value() && IsOlder(object.resource_version, record.object->resource_version))
+    return DueOf(name, record);
+  record.object = std::move(object);
+  Apply(name, record, std::move(*examined));
+  return DueOf(name, record);
+}
+
+void NodeRecords::Apply(const std::string& node, Record& record, Examined examined) {
+  ApplyBinding(node, record, std::move(examined.binding));
+  if (record.binding.has_value()) record.binding_text = std::move(examined.binding_text);
+  ApplyResult(record, examined);
+  ApplyFailure(record, record.object->failure);
+}
+
+void NodeRecords::Unbind(const std::string& node, Record& record) {
+  if (record.binding.has_value()) {
+    const std::string ek = record.binding->ek.text();
+    claims_[ek].erase({record.binding->enrolled, node});
+    if (claims_[ek].empty()) claims_.erase(ek);
+  }
+  record.binding.reset();
+  record.written.reset();
+  if (record.best.has_value()) record.floor = std::max(record.floor.value_or(WallTime::min()), record.best->issued);
+  record.best.reset();
+}
+
+void NodeRecords::ApplyBinding(const std::string& node, Record& record, Result<Enrolment> binding) {
+  record.binding_problem.reset();
+  if (!binding.ok()) {
+    record.binding_problem = binding.error();
+    Unbind(node, record);
+    return;
+  }
+  // Of an object that was deleted nothing comes back: an admin released it.
+  if (record.released.has_value() && binding->enrolled <= *record.released) {
+    Unbind(node, record);
+    return;
+  }
+  std::optional<claims::TpmClock> clock = binding->last_clock;
+  if (record.binding.has_value()) {
+    if (binding->enrolled < record.binding->enrolled) return;  // an older one, put in its place
+    const auto& known = record.binding->last_clock;
+    const bool same_tpm = record.binding->ek == binding->ek;
+    if (same_tpm && known.has_value() && (!clock.has_value() || Order(*clock) < Order(*known))) clock = known;
+    if (!same_tpm || record.binding->ak_name != binding->ak_name) Unbind(node, record);
+  }
+  if (record.binding.has_value()) claims_[record.binding->ek.text()].erase({record.binding->enrolled, node});
+  binding->last_clock = clock;
+  claims_[binding->ek.text()].insert({binding->enrolled, node});
+  record.binding = std::move(*binding);
+}
+
+void NodeRecords::ApplyResult(Record& record, Examined& examined) {
+  record.written.reset();
+  if (!record.binding.has_value()) return;
+  const auto see = [&](const std::string& ek, const std::optional<claims::TpmClock>& clock) {
+    auto& last = record.binding->last_clock;
+    if (ek != record.binding->ek.text() || !clock.has_value()) return;
+    if (!last.has_value() || Order(*last) < Order(*clock)) last = clock;
+  };
+  see(examined.clock_ek, examined.clock);
+  if (!examined.result.has_value()) return;
+  const ear::AttestationResult& result = examined.result->ear.result();
+  see(result.ek, result.clock);
+  if (result.ek != record.binding->ek.text() || result.ak_name != record.binding->ak_name) return;
+  if (record.floor.has_value() && examined.result->issued <= *record.floor) return;
+  record.written = *examined.result;
+  Adopt(record, std::move(*examined.result));
+}
+
+// A result of the same evidence, by other policies: what this process found out itself is the newer one to it.
+void NodeRecords::Adopt(Record& record, Known known) {
+  if (record.best.has_value()) {
+    const Known& best = *record.best;
+    const int order = CompareEvidence(known.ear.result(), known.issued, best.ear.result(), best.issued);
+    if (order < 0 || known.token == best.token) return;
+    if (order == 0 && best.own && !known.own) return;
+  }
+  record.best = std::move(known);
+  if (record.failure.has_value() && record.best->issued >= record.failure->time) {
+    record.failure.reset();
+    record.own_failure = false;
+  }
+}
+
+void NodeRecords::ApplyFailure(Record& record, const std::optional<kube::Failure>& failure) const {
+  if (!failure.has_value()) return;
+  kube::Failure seen = *failure;
+  // Not signed: it could say that it is from the end of time.
+  seen.time = std::min<WallTime>(seen.time, clock_.Wall() + limits::kReplicaClockSkew);
+  if (record.best.has_value() && seen.time <= record.best->issued) return;
+  if (record.failure.has_value() && seen.time <= record.failure->time) return;
+  record.failure = std::move(seen);
+  record.own_failure = false;
+}
+
+void NodeRecords::DropObject(const std::string& name) {
+  std::lock_guard lock(mutex_);
+  auto found = records_.find(name);
+  if (found == records_.end()) return;
+  Record& record = found->second;
+  ++record.incarnation;
+  if (record.binding.has_value())
+    record.released = std::max(record.released.value_or(WallTime::min()), record.binding->enrolled);
+  Unbind(name, record);
+  record.object.reset();
+  record.binding_problem.reset();
+  record.failure.reset();
+  record.own_failure = false;
+  // What is kept is how far back nothing is believed; names that come and go must not fill the memory.
+  if (records_.size() > 2 * limits::kNodes) records_.erase(found);
+}
+
+std::uint64_t NodeRecords::Incarnation(const std::string& name) const {
+  std::lock_guard lock(mutex_);
+  auto found = records_.find(name);
+  return found == records_.end() ? 0 : found->second.incarnation;
+}
+
+void NodeRecords::KeysChanged() {
+  std::vector<kube::NodeAttestation> objects;
+  {
+    std::lock_guard lock(mutex_);
+    for (const auto& [name, record] : records_) {
+      if (record.object.has_value()) objects.push_back(*record.object);
+    }
+  }
+  const std::vector<crypto::PublicKey> keys = keys_();
+  for (const kube::NodeAttestation& object : objects) {
+    Examined examined = Examine(object);
+    std::lock_guard lock(mutex_);
+    Record& record = records_[object.name];
+    if (!record.object.has_value() || record.object->resource_version != object.resource_version) continue;
+    if (record.best.has_value()) {
+      auto verified = ear::Verify(record.best->token, keys, clock_.Wall());
+      const bool good = verified.ok() || verified.error().reason == Reason::kTokenExpired;
+      if (!good) record.best.reset();
+    }
+    Apply(object.name, record, std::move(examined));
+  }
+}
+
+// --- what this process found out
+
+Result<Urgency> NodeRecords::Publish(const ear::VerifiedEar& result, const std::string& token) {
+  const std::string& node = result.result().node;
+  std::lock_guard lock(mutex_);
+  auto found = records_.find(node);
+  if (found == records_.end() || !found->second.binding.has_value() ||
+      found->second.binding->ek.text() != result.result().ek ||
+      found->second.binding->ak_name != result.result().ak_name)
+    return Error{Reason::kAkUnbound, node, "the binding was released or replaced meanwhile"};
+  Record& record = found->second;
+  Known known{result, token, IssuedOf(result.result()), true};
+  const bool nodeless = before_node_ && !uids_.contains(node) && result.result().node_uid.empty();
+  if (!nodeless && !IsOfItsNode(node, known))
+    return Error{Reason::kNodeUnknown, node, "the cluster has no Node with the UID that the result is about"};
+  if (record.floor.has_value() && known.issued <= *record.floor)
+    return Error{Reason::kAkUnbound, node, "the challenge is from before the binding was released"};
+  Adopt(record, std::move(known));
+  return DueOf(node, record);
+}
+
+Urgency NodeRecords::PublishFailure(const std::string& node, const Error& error) {
+  std::lock_guard lock(mutex_);
+  auto found = records_.find(node);
+  if (found == records_.end() || !found->second.binding.has_value()) return Urgency::kNone;
+  Record& record = found->second;
+  // It came after what we know, whatever the clock of the replica says that issued that.
+  WallTime time = clock_.Wall();
+  if (record.best.has_value()) time = std::max(time, record.best->issued + Duration(1));
+  record.failure = kube::Failure{error.reason, error.where, error.detail, time};
+  record.own_failure = true;
+  return DueOf(node, record);
+}
+
+Urgency NodeRecords::Due(const std::string& node) const {
+  std::lock_guard lock(mutex_);
+  auto found = records_.find(node);
+  return found == records_.end() ? Urgency::kNone : DueOf(node, found->second);
+}
+
+kube::Standing NodeRecords::StandingOf(const std::string& node, const Record& record) const {
+  std::optional<ear::AttestationResult> result;
+  if (record.best.has_value() && (IsOfItsNode(node, *record.best) || !uids_.contains(node)))
+    result = record.best->ear.result();
+  return kube::Judge(result, record.failure, result.has_value() ? PoliciesOf(*result) : std::vector<std::string>(),
+                     clock_.Wall());
+}
+
+Urgency NodeRecords::DueOf(const std::string& node, const Record& record) const {
+  if (!record.object.has_value() || !record.binding.has_value() || Conflict(node, record).has_value())
+    return Urgency::kNone;
+  const kube::NodeAttestation& object = *record.object;
+  if (record.failure.has_value()) {
+    // The same failure again says nothing new: the first one holds until there is a result.
+    const bool said = object.failure.has_value() && object.failure->reason == record.failure->reason &&
+                      object.failure->where == record.failure->where &&
+                      object.failure->detail == record.failure->detail &&
+                      (!record.best.has_value() || object.failure->time > record.best->issued);
+    return record.own_failure && !said ? Urgency::kVerdict : Urgency::kNone;
+  }
+  if (!record.best.has_value() || !record.best->own || record.best->token == object.ear) return Urgency::kNone;
+  const ear::AttestationResult& result = record.best->ear.result();
+  if (!IsOfItsNode(node, *record.best) && (uids_.contains(node) || !before_node_)) return Urgency::kNone;
+  if (!record.written.has_value() || object.failure.has_value()) return Urgency::kVerdict;
+  const ear::AttestationResult& written = record.written->ear.result();
+  if (written.node_uid != result.node_uid || written.ak_name != result.ak_name) return Urgency::kVerdict;
+  if (StandingOf(node, record).verdict != object.verdict) return Urgency::kVerdict;
+  if (!SaysTheSame(written, result)) return Urgency::kContent;
+  // Half of the validity, less a margin: agents come back a little earlier than they are told.
+  const WallTime until = FirstExpiry(written);
+  const WallTime due = record.written->issued + (until - record.written->issued) * 2 / 5;
+  return clock_.Wall() >= due ? Urgency::kRefresh : Urgency::kNone;
+}
+
+std::optional<NodeRecords::Write> NodeRecords::MakeWrite(const std::string& node) const {
+  std::lock_guard lock(mutex_);
+  auto found = records_.find(node);
+  if (found == records_.end() || DueOf(node, found->second) == Urgency::kNone) return std::nullopt;
+  const Record& record = found->second;
+  Write write{
+      .object = *record.object, .verified = std::nullopt, .binding = record.binding, .incarnation = record.incarnation};
+  kube::NodeAttestation& object = write.object;
+  object.ek = record.binding->ek.text();
+  object.ak = record.binding->ak_name;
+  object.enrolled = record.binding->enrolled;
+  object.binding = record.binding_text;
+  object.ear.clear();
+  object.failure = record.failure;
+  object.attested = WallTime{};
+  if (record.best.has_value()) {
+    object.ear = record.best->token;
+    object.node_uid = record.best->ear.result().node_uid;
+    object.attested = record.best->issued;
+    write.verified = record.best->ear;
+  }
+  kube::Standing standing = StandingOf(node, record);
+  if (standing.verdict != object.verdict || object.since == WallTime{}) object.since = clock_.Wall();
+  object.verdict = standing.verdict;
+  object.expires = standing.expires;
+  object.reasons.clear();
+  for (const appraisal::Finding& finding : standing.findings) {
+    std::string token(Token(finding.reason));
+    if (std::find(object.reasons.begin(), object.reasons.end(), token) == object.reasons.end())
+      object.reasons.push_back(std::move(token));
+  }
+  object.message.clear();
+  if (!standing.findings.empty()) {
+    const appraisal::Finding& first = standing.findings.front();
+    object.message = Printable(Error{first.reason, first.where, first.detail}.ToString(), limits::kMessageBytes);
+  }
+  return write;
+}
+
+// --- bindings
+
+std::optional<Error> NodeRecords::Conflict(const std::string& node, const Record& record) const {
+  if (record.binding_problem.has_value()) {
+    return Error{Reason::kNodeConflict, node,
+                 "its binding cannot be used (" + record.binding_problem->ToString() +
+                     "): delete the NodeAttestation to release the node"};
+  }
+  if (!record.binding.has_value()) return std::nullopt;
+  auto claims = claims_.find(record.binding->ek.text());
+  if (claims == claims_.end() || claims->second.begin()->second == node) return std::nullopt;
+  return Error{Reason::kNodeConflict, node, "its TPM is bound to the node " + claims->second.begin()->second};
+}
+
+NodeRecords::BindingView NodeRecords::View(const std::string& node, const std::optional<std::string>& ek) const {
+  std::lock_guard lock(mutex_);
+  BindingView view;
+  if (auto uid = uids_.find(node); uid != uids_.end()) view.node_uid = uid->second;
+  if (ek.has_value()) {
+    auto claims = claims_.find(*ek);
+    if (claims != claims_.end() && claims->second.begin()->second != node)
+      view.ek_owner = claims->second.begin()->second;
+  }
+  auto found = records_.find(node);
+  if (found == records_.end()) return view;
+  const Record& record = found->second;
+  view.object = record.object;
+  view.binding = record.binding;
+  view.blocked = Conflict(node, record);
+  view.not_before = record.released.value_or(WallTime{});
+  if (record.binding.has_value()) view.not_before = std::max(view.not_before, record.binding->enrolled);
+  view.incarnation = record.incarnation;
+  return view;
+}
+
+std::size_t NodeRecords::bindings() const {
+  std::lock_guard lock(mutex_);
+  return claims_.size();
+}
+
+Status NodeRecords::Advance(const std::string& node, const std::string& ak_name, const claims::TpmClock& clock) {
+  std::lock_guard lock(mutex_);
+  auto found = records_.find(node);
+  if (found != records_.end()) {
+    if (auto conflict = Conflict(node, found->second)) return *conflict;
+  }
+  if (found == records_.end() || !found->second.binding.has_value())
+    return Error{Reason::kAkUnbound, node, "the binding was released meanwhile"};
+  Enrolment& binding = *found->second.binding;
+  if (binding.ak_name != ak_name) return Error{Reason::kAkUnbound, node, "the attestation key was replaced meanwhile"};
+  if (binding.last_clock.has_value() && Order(*binding.last_clock) >= Order(clock))
+    return Error{Reason::kClockRewound, node, "a later quote was accepted meanwhile"};
+  binding.last_clock = clock;
+  return Ok();
+}
+
+std::optional<WallTime> NodeRecords::LastIssued(const std::string& node) const {
+  std::lock_guard lock(mutex_);
+  auto found = records_.find(node);
+  if (found == records_.end() || !found->second.best.has_value()) return std::nullopt;
+  return found->second.best->issued;
+}
+
+// --- what is to be thought of nodes
+
+gate::NodeTrust NodeRecords::Lookup(const std::string& node, const std::string& wanted) const {
+  std::lock_guard lock(mutex_);
+  auto found = records_.find(node);
+  if (found == records_.end()) return {};
+  const Record& record = found->second;
+  if (!record.binding.has_value() || Conflict(node, record).has_value()) return {};
+  if (record.failure.has_value()) {
+    return {.state = NodeState::kUntrusted,
+            .findings = {{record.failure->reason, record.failure->where, record.failure->detail}},
+            .expires = {}};
+  }
+  if (!record.best.has_value() || !IsOfItsNode(node, *record.best)) return {};
+  for (const ear::PolicyAppraisal& appraisal : record.best->ear.result().appraisals) {
+    if (appraisal.policy != wanted) continue;
+    if (appraisal.tier != ear::Tier::kAffirming)
+      return {.state = NodeState::kUntrusted, .findings = appraisal.findings, .expires = {}};
+    const bool expired = appraisal.expires <= clock_.Wall();
+    return {.state = expired ? NodeState::kExpired : NodeState::kTrusted, .findings = {}, .expires = appraisal.expires};
+  }
+  return {};
+}
+
+bool NodeRecords::TrustedMachine(const std::string& node, const policy::PolicySet& set) const {
+  const std::vector<std::string> policies = PoliciesFor(set, node);
+  std::lock_guard lock(mutex_);
+  auto found = records_.find(node);
+  if (found == records_.end() || policies.empty()) return false;
+  const Record& record = found->second;
+  if (!record.binding.has_value() || !record.best.has_value() || Conflict(node, record).has_value()) return false;
+  return kube::Judge(record.best->ear.result(), record.failure, policies, clock_.Wall()).verdict == Verdict::kTrusted;
+}
+
+std::map<NodeState, std::size_t> NodeRecords::Count(const policy::PolicySet& set) const {
+  std::vector<std::string> nodes;
+  {
+    std::lock_guard lock(mutex_);
+    for (const auto& [node, uid] : uids_) nodes.push_back(node);
+  }
+  std::map<NodeState, std::size_t> count;
+  for (const std::string& node : nodes) {
+    const std::vector<std::string> policies = PoliciesFor(set, node);
+    if (policies.empty()) continue;
+    std::lock_guard lock(mutex_);  // anew for each: the gate asks meanwhile
+    auto found = records_.find(node);
+    const bool usable =
+        found != records_.end() && found->second.binding.has_value() && !Conflict(node, found->second).has_value();
+    std::optional<ear::AttestationResult> result;
+    if (usable && found->second.best.has_value() && IsOfItsNode(node, *found->second.best))
+      result = found->second.best->ear.result();
+    const auto failure = usable ? found->second.failure : std::nullopt;
+    ++count[StateOf(kube::Judge(result, failure, policies, clock_.Wall()).verdict)];
+  }
+  return count;
+}
+
+std::vector<Error> NodeRecords::Problems() const {
+  std::lock_guard lock(mutex_);
+  std::vector<Error> problems;
+  std::size_t more = 0;
+  for (const auto& [node, record] : records_) {
+    auto conflict = Conflict(node, record);
+    if (!conflict.has_value()) continue;
+    if (problems.size() < kMostProblems) {
+      problems.push_back(std::move(*conflict));
+    } else {
+      ++more;
+    }
+  }
+  if (more > 0) problems.push_back({Reason::kNodeConflict, "", "and " + std::to_string(more) + " more nodes"});
+  return problems;
+}
+
+}  // namespace gatehouse::webhook
