@@ -159,7 +159,9 @@ class LineSplitter {
       start = end + 1;
     }
     pending_.erase(0, start);
-    return pending_.size() <= limits::kKubeObjectBytes || TooLong();
+    if (pending_.size() > limits::kKubeObjectBytes) return TooLong();
+    // Nothing more is at hand: whoever waits for the end of a run of events need not wait for a tick.
+    return !pending_.empty() || on_line_({}) || Stop();
   }
   [[nodiscard]] bool too_long() const { return too_long_; }
   [[nodiscard]] bool stopped() const { return stopped_; }

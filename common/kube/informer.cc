@@ -287,9 +287,10 @@ Duration Informer::Impl::Watch() {
   if (!state.error && !status.ok()) state.error = status.error();
   if (!state.error) return held ? Duration::zero() : Backoff();
   const Reason reason = state.error->reason;
-  if (reason == Reason::kKubeExpired) {  // the server compacted its history, or was restored from a backup
+  const bool absent = options.optional && reason == Reason::kKubeNotFound;
+  if (reason == Reason::kKubeExpired || absent) {  // the server compacted its history, or was restored from a backup
     version.clear();
-    SetProblem(state.error->ToString());
+    if (!absent) SetProblem(state.error->ToString());
     return attempts++ == 0 ? Duration::zero() : Backoff();
   }
   // What came cannot be believed: from the start.
