@@ -94,15 +94,20 @@ inline constexpr std::size_t kKubeObjectBytes = 4 * kMiB;     // one event of a 
 inline constexpr std::size_t kKubeAttempts = 10;              // of one request, when told to come again later
 inline constexpr std::size_t kKubePageObjects = 250;          // of a list, at a time
 inline constexpr std::size_t kKubeConfigBytes = 1 * kMiB;
-inline constexpr std::size_t kReplicaReportBytes = 200 * kKiB;  // annotations have 256 KiB in all
+inline constexpr std::size_t kExecCredentialBytes = 256 * kKiB;  // what a credential plugin prints: a token or a chain
+inline constexpr std::size_t kReplicaReportBytes = 200 * kKiB;   // annotations have 256 KiB in all
+inline constexpr std::size_t kReviewedTokenBytes = 16 * kKiB;    // a ServiceAccount token has about 1 KiB
+inline constexpr std::size_t kReviewedTokens = 2 * kNodes;       // remembered; a node's is replaced each 48 minutes
+inline constexpr std::size_t kTokenReviewsAtOnce = 16;           // by strangers they must not fill the API server
 
 // --- time
 inline constexpr std::chrono::milliseconds kStreamTick{250};
 inline constexpr std::chrono::seconds kConnectTimeout{3};
-inline constexpr std::chrono::seconds kKeepAliveIdle{15};     // of TCP: a connection that is silent is probed after
-inline constexpr std::chrono::seconds kKeepAliveInterval{5};  // and then that often
-inline constexpr std::chrono::seconds kPeerGoneAfter{30};     // without any acknowledgement by the peer's kernel
-inline constexpr std::chrono::seconds kRequestTimeout{10};    // one HTTP exchange, unless a deadline is nearer
+inline constexpr std::chrono::seconds kKeepAliveIdle{15};       // of TCP: a connection that is silent is probed after
+inline constexpr std::chrono::seconds kKeepAliveInterval{5};    // and then that often
+inline constexpr std::chrono::seconds kPeerGoneAfter{30};       // without any acknowledgement by the peer's kernel
+inline constexpr std::chrono::seconds kExecCredentialTime{20};  // a plugin asks a cloud's token service
+inline constexpr std::chrono::seconds kRequestTimeout{10};      // one HTTP exchange, unless a deadline is nearer
 inline constexpr std::chrono::seconds kTokenCacheTime{
     3600};  // for a registry's bearer token, however long it says it lives
 inline constexpr std::chrono::seconds kNonceLifetime{120};    // a slow TPM needs seconds; a queue of evidence a minute
