@@ -1,0 +1,71 @@
+# shellcheck shell=bash
+# Gatehouse's own doors, its metrics and memory, and one way around it.
+
+metrics_count() {
+  local pod allowed denied unsigned
+  OUT=$(for pod in $(webhook_pods); do metrics "$pod" || return 1; done)
+  allowed=$(counted gatehouse_admission_requests_total 'outcome="allowed"')
+  denied=$(counted gatehouse_admission_requests_total 'outcome="denied"')
+  unsigned=$(counted gatehouse_findings_total 'reason="image-unsigned"')
+  WORDS="gatehouse_admission_requests_total: $allowed allowed, $denied denied; "
+  WORDS+="gatehouse_findings_total: $unsigned image-unsigned"
+  [ "$allowed" -ge 10 ] && [ "$denied" -ge 10 ] && [ "$unsigned" -ge 5 ]
+}
+
+decisions_in_status() {
+  says "$(K get imagepolicy signed -o 'jsonpath={.status.decisions}')" '"denied":[1-9]'
+}
+
+# resident NAME: the biggest of the cluster, in kB.
+resident() {
+  local n
+  for n in 1 2 3; do
+    in_node $n sh -c "for p in \$(pgrep -x ${1:0:15}); do awk '/^VmRSS:/ { print \$2 }' /proc/\$p/status; done"
+  done | sort -n | tail -1
+}
+
+memory_is_small() {
+  local webhook agent
+  webhook=$(resident gatehouse-webhook) && agent=$(resident gatehouse-agent) || return 1
+  WORDS="resident: webhook $webhook kB of 40960, agent $agent kB of 12288"
+  [ "$webhook" -lt 40960 ] && [ "$agent" -lt 12288 ]
+}
+
+# Only the API server may ask: the answers tell which signatures and nodes are
+# trusted, and each question costs work. The same request with its certificate is
+# answered, so what refuses the others is theirs.
+door_refuses() {
+  ask_door --cert "$PKI/admission-client.crt" --key "$PKI/admission-client.key" || return 1
+  ask_door "$@" && return 1
+  says "$OUT" 'HTTP 000'
+}
+
+ask_door() {
+  local ip
+  ip=$(KG get service $RELEASE-webhook -o 'jsonpath={.spec.clusterIP}')
+  OUT=$(in_node 2 curl -sS --max-time 5 -k --resolve "$ADMISSION_NAME:443:$ip" -H 'Content-Type: application/json' -d '{}' \
+    -o /dev/null -w '; HTTP %{http_code}' "$@" "https://$ADMISSION_NAME/validate" 2>&1)
+}
+
+# A14, G4: known and documented. The API never shows it as admitted, but the
+# container runs: manifests must be kept off the nodes, or measured.
+static_pod() {
+  pod static "$APP:unsigned" | jq -c '.metadata.namespace = "demo"' >"$(manifests 2)/static.json"
+  eventually 30 static_pod_runs || return 1
+  WORDS="the container runs on $(node 2); mirror pod: $(K -n demo get pod "static-$(node 2)" 2>&1)"
+  ! K -n demo get pod "static-$(node 2)" >/dev/null 2>&1
+}
+static_pod_runs() { in_node 2 ctr -n k8s.io containers list | grep -q app:unsigned; }
+
+expect 'metrics after all this' 'decisions are counted' metrics_count
+expect 'status of the policy after all this' 'decisions are counted' soon 20 decisions_in_status
+expect 'memory after all this' 'webhook < 40 MB, agent < 12 MB' memory_is_small
+if can client-certificates; then
+  expect 'admission request without the API server'"'"'s certificate' 'refused by TLS' door_refuses
+  expect 'admission request with the certificate of a kubelet' 'refused by TLS' \
+    door_refuses --cert "$PKI/node2.crt" --key "$PKI/node2.key"
+fi
+if can static-pods; then
+  expect 'static pod with an unsigned image, on node2' 'mirror pod refused, but it runs' static_pod
+  rm -f "$(manifests 2)/static.json"
+fi

@@ -1,0 +1,70 @@
+# shellcheck shell=bash
+# Without Gatehouse: the cluster starts with it in the way, it is scaled to nothing,
+# it is uninstalled.
+
+# A power cut; then all pods of Gatehouse and of the namespace demo are gone too.
+# failurePolicy is Fail: nothing must wait for a webhook that waits for it.
+cold_start() {
+  local since=$EPOCHREALTIME
+  cluster_cold_starts || return 1
+  KG delete pods --all --grace-period=0 --force >/dev/null 2>&1
+  KD delete pods --all --grace-period=0 --force >/dev/null 2>&1
+  eventually 120 all_webhooks_ready 2/2 || {
+    WORDS="$(KG get pods -o wide --no-headers)"
+    return 1
+  }
+  WORDS="Gatehouse ready after $(seconds_since "$since") s"
+  eventually 90 node_can_take 1 || return 1
+  WORDS+="; node1 trusted after $(seconds_since "$since") s"
+  eventually 60 three_ready || return 1
+  WORDS+="; Deployment web is back after $(seconds_since "$since") s"
+}
+
+# G20: what was trusted before must prove itself again; what it was is in a signed token.
+right_after_cold_start() { decides_right 30; }
+
+gone() { [ -z "$(KG get pods -l "$WEBHOOK_PODS" -o name)" ]; }
+
+webhook_down() {
+  KG scale deployment $RELEASE-webhook --replicas=0 >/dev/null
+  eventually 30 gone
+  OUT=$(create demo "$(pod refused "$(pinned signed)")" 2>&1) && return 1
+  says "$OUT" 'failed calling webhook' 'gatehouse\.dev'
+}
+
+any_pod() { KD get pods -o 'jsonpath={.items[0].metadata.name}'; }
+
+uninstalled() {
+  OUT=$(HELM uninstall $RELEASE -n $GATEHOUSE_NAMESPACE --wait --timeout 90s 2>&1) || return 1
+  eventually 30 nothing_left || {
+    WORDS="left: $(left_overs | paste -sd' ')"
+    return 1
+  }
+  local kept
+  kept=$(K get crd -o name | grep gatehouse.dev | sed 's/.*\///' | paste -sd' ')
+  WORDS="release uninstalled; kept, as the value crds.keep says: $kept"
+  [ -n "$kept" ]
+}
+nothing_left() { [ -z "$(left_overs)" ]; }
+left_overs() {
+  K get validatingwebhookconfigurations,mutatingwebhookconfigurations,clusterroles,clusterrolebindings,priorityclasses -o name |
+    grep gatehouse
+  KG get all,configmaps,secrets,serviceaccounts,roles,rolebindings,leases,poddisruptionbudgets -o name |
+    grep -vE '/(default|default-token-.*|kube-root-ca.crt|exempt)$'
+  local n
+  for n in 1 2 3; do
+    [ "$(node_label $n)" = none ] || echo "label of $(node $n)"
+    [ -z "$(node_taints $n)" ] || echo "taint of $(node $n)"
+  done
+}
+
+nobody_asks() { admitted create demo "$(pod any "$APP:unsigned")" --dry-run=server; }
+
+if can cold-start; then
+  expect 'power cut: all nodes and the control plane, all pods deleted' 'comes up by itself' cold_start
+  expect 'decisions after the cold start' 'right' right_after_cold_start
+fi
+expect 'Gatehouse scaled to nothing: signed image' 'refused (fails closed)' webhook_down
+expect 'Gatehouse scaled to nothing: a pod is deleted' 'admitted' admitted delete_pod demo "$(any_pod)"
+expect 'helm uninstall' 'nothing is left but the CRDs' uninstalled
+expect 'an unsigned image, after the uninstall' 'admitted' nobody_asks
