@@ -18,7 +18,7 @@ export KUBECONFIG=$DIR/kubeconfig HOME=$DIR
 passed=0
 
 K() { "$BIN/kubectl-modern" "$@"; }
-H() { "$BIN/helm" --namespace $NS "$@"; }
+H() { "${HELM:-$BIN/helm}" --namespace $NS "$@"; }
 fail() {
   printf 'not as expected: %s\n' "$*" >&2
   exit 1
@@ -118,6 +118,10 @@ check_upgrade() {
   [ "$(deployments)" = "gatehouse-admission gatehouse-attestation gatehouse-controller" ] || fail "Deployments of split roles: $(deployments)"
   ok "helm upgrade splits the roles"
   rights <"$REPO/tests/deploy/rights.txt"
+  H upgrade gatehouse "$CHART" --set networkPolicy.enabled=true,autoscaling.enabled=true,monitoring.dashboard.enabled=true,certificates.overlap=2h \
+    --set agent.tpm.access=devicePlugin,agent.tpm.resource=tpm.example/tpmrm \
+    --set registry.credentialsSecret=passwords,attestation.tokensSecret=tokens,attestation.service.type=NodePort >"$DIR/out" 2>&1 || fail "$(cat "$DIR/out")"
+  ok "helm upgrade to everything that this server serves"
   H rollback gatehouse 1 >"$DIR/out" 2>&1 || fail "$(cat "$DIR/out")"
   [ "$(deployments)" = gatehouse-webhook ] || fail "Deployments after a rollback"
   ok "helm rollback"
@@ -130,7 +134,10 @@ check_uninstall() {
   [ "$(grep -v '^customresourcedefinition' <<<"$left")" = secret/gatehouse-attestation ] || fail "left after an uninstall: $left"
   [ "$(grep -c '^customresourcedefinition' <<<"$left")" -eq 6 ] || fail "CRDs after an uninstall: $left"
   ok "helm uninstall keeps CRDs, and the key of what is kept in them, and nothing else"
-  H install gatehouse "$CHART" --set crds.keep=false,mutate.enabled=false,csr.approve=true >"$DIR/out" 2>&1 || fail "$(cat "$DIR/out")"
+  K -n $NS create serviceaccount default >/dev/null # which no controller makes here
+  H template gatehouse "$CHART" --show-only templates/tests/test.yaml | K create --dry-run=server -f - >"$DIR/out" 2>&1 || fail "$(cat "$DIR/out")"
+  ok "the objects of helm test"
+  H install gatehouse "$CHART" --set crds.keep=false,mutate.enabled=false,csr.approve=true,attestation.service.clusterIP=10.96.0.77 >"$DIR/out" 2>&1 || fail "$(cat "$DIR/out")"
   ok "helm install takes the CRDs over that were kept"
   rights <<<"may webhook update certificatesigningrequests.certificates.k8s.io - default approval"
   H uninstall gatehouse >"$DIR/out" 2>&1 || fail "$(cat "$DIR/out")"

@@ -111,12 +111,12 @@ spec:
           {{- end }}
           ports:
             {{- if $admission }}
-            - {name: admission, containerPort: 8443}
+            - {name: admission, protocol: TCP, containerPort: 8443}
             {{- end }}
             {{- if $attestation }}
-            - {name: attestation, containerPort: 8444}
+            - {name: attestation, protocol: TCP, containerPort: 8444}
             {{- end }}
-            - {name: metrics, containerPort: 8080}
+            - {name: metrics, protocol: TCP, containerPort: 8080}
           startupProbe:
             httpGet: {path: /healthz, port: metrics}
             periodSeconds: 1
