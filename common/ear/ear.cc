@@ -1,6 +1,7 @@
 #include "common/ear/ear.h"
 
 #include <algorithm>
+#include <limits>
 #include <optional>
 #include <set>
 
@@ -94,6 +95,15 @@ void WriteSubmodules(JsonWriter& json, const std::vector<PolicyAppraisal>& appra
   json.EndObject();
 }
 
+void WriteClock(JsonWriter& json, const claims::TpmClock& clock) {
+  json.Key("clock").BeginObject();
+  json.Key("milliseconds").Uint(clock.clock_ms);
+  json.Key("resets").Uint(clock.reset_count);
+  json.Key("restarts").Uint(clock.restart_count);
+  json.Key("safe").Bool(clock.safe);
+  json.EndObject();
+}
+
 std::string WriteClaims(const AttestationResult& result) {
   JsonWriter json;
   json.BeginObject().Member("eat_profile", kProfile);
@@ -104,7 +114,9 @@ std::string WriteClaims(const AttestationResult& result) {
   WriteSubmodules(json, result.appraisals);
   json.Key("gatehouse.node").BeginObject().Member("name", result.node);
   if (!result.node_uid.empty()) json.Member("uid", result.node_uid);
-  json.Member("ak-name", result.ak_name).Member("ek", result.ek).EndObject();
+  json.Member("ak-name", result.ak_name).Member("ek", result.ek);
+  if (result.clock) WriteClock(json, *result.clock);
+  json.EndObject();
   json.EndObject();
   return std::move(json).Finish();
 }
@@ -160,6 +172,24 @@ PolicyAppraisal ReadAppraisal(ObjectReader& reader) {
   return appraisal;
 }
 
+// All of it or nothing: a clock that is half there would let a TPM be rewound.
+claims::TpmClock ReadClock(ObjectReader& reader) {
+  claims::TpmClock clock{};
+  const auto milliseconds = reader.Raw("milliseconds");
+  if (const auto value = milliseconds ? milliseconds->AsUint() : std::nullopt) {
+    clock.clock_ms = *value;
+  } else {
+    reader.Fail("milliseconds", "missing, or not a number of milliseconds");
+  }
+  constexpr std::int64_t kLargest = std::numeric_limits<std::uint32_t>::max();
+  clock.reset_count = static_cast<std::uint32_t>(reader.Int("resets", 0, kLargest));
+  clock.restart_count = static_cast<std::uint32_t>(reader.Int("restarts", 0, kLargest));
+  const auto safe = reader.OptionalBool("safe");
+  if (!safe) reader.Fail("safe", "missing");
+  clock.safe = safe.value_or(false);
+  return clock;
+}
+
 // One submodule for each appraisal, or the one that says that there is none.
 Status ReadSubmodules(const codec::JsonDocument& document, JsonView submodules,
                       std::vector<PolicyAppraisal>& appraisals) {
@@ -203,6 +233,7 @@ Result<AttestationResult> ReadClaims(const codec::JsonDocument& document) {
     result.node_uid = node.OptionalString("uid").value_or("");
     result.ak_name = node.String("ak-name");
     result.ek = node.String("ek");
+    node.Object("clock", Presence::kOptional, [&result](ObjectReader& clock) { result.clock = ReadClock(clock); });
   });
   RETURN_IF_ERROR(reader.Finish());
   RETURN_IF_ERROR(ReadSubmodules(document, *submodules, result.appraisals));
@@ -242,11 +273,21 @@ Result<std::string> Encode(const AttestationResult& result, const crypto::Privat
   return token;
 }
 
-Result<VerifiedEar> Verify(std::string_view token, const std::vector<crypto::PublicKey>& keys, WallTime now) {
-  ASSIGN_OR_RETURN(const jose::VerifiedJwt jwt,
-                   jose::VerifyEs256(token, keys, {std::string(kType), now, limits::kReplicaClockSkew}));
+Result<VerifiedEar> VerifiedEar::Read(std::string_view token, const std::vector<crypto::PublicKey>& keys, WallTime now,
+                                      bool allow_expired) {
+  const jose::JwtExpectations expectations{std::string(kType), now, limits::kReplicaClockSkew, allow_expired};
+  ASSIGN_OR_RETURN(const jose::VerifiedJwt jwt, jose::VerifyEs256(token, keys, expectations));
   ASSIGN_OR_RETURN(AttestationResult result, ReadClaims(jwt.claims()));
   return VerifiedEar(std::move(result));
+}
+
+Result<VerifiedEar> Verify(std::string_view token, const std::vector<crypto::PublicKey>& keys, WallTime now) {
+  return VerifiedEar::Read(token, keys, now, false);
+}
+
+Result<VerifiedEar> VerifyPossiblyExpired(std::string_view token, const std::vector<crypto::PublicKey>& keys,
+                                          WallTime now) {
+  return VerifiedEar::Read(token, keys, now, true);
 }
 
 }  // namespace gatehouse::ear

@@ -60,6 +60,9 @@ class VerifiedEar {
 
  private:
   friend Result<VerifiedEar> Verify(std::string_view, const std::vector<crypto::PublicKey>&, WallTime);
+  friend Result<VerifiedEar> VerifyPossiblyExpired(std::string_view, const std::vector<crypto::PublicKey>&, WallTime);
+  static Result<VerifiedEar> Read(std::string_view token, const std::vector<crypto::PublicKey>& keys, WallTime now,
+                                  bool allow_expired);
   explicit VerifiedEar(AttestationResult result) : result_(std::move(result)) {}
   AttestationResult result_;
 };
@@ -68,5 +71,10 @@ class VerifiedEar {
 // Errors: kTokenMalformed, kTokenUntrusted, kTokenExpired.
 [[nodiscard]] Result<VerifiedEar> Verify(std::string_view token, const std::vector<crypto::PublicKey>& keys,
                                          WallTime now);
+// The same, except that the result's time may have passed: for who must tell a node whose result has expired from one
+// of which nothing is known. `expires` is the caller's to compare. Errors: as Verify; kTokenExpired only for a token of
+// the future.
+[[nodiscard]] Result<VerifiedEar> VerifyPossiblyExpired(std::string_view token,
+                                                        const std::vector<crypto::PublicKey>& keys, WallTime now);
 
 }  // namespace gatehouse::ear

@@ -43,6 +43,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   FUZZ_CHECK(second.ok());
   FUZZ_CHECK(second->result().node == result.node && second->result().nonce == result.nonce);
   FUZZ_CHECK(second->result().tier() == result.tier());
+  FUZZ_CHECK(second->result().clock == result.clock);
   FUZZ_CHECK(second->result().appraisals.size() == result.appraisals.size());
   for (const ear::PolicyAppraisal& appraisal : result.appraisals) {
     FUZZ_CHECK((appraisal.tier == ear::Tier::kAffirming) == appraisal.findings.empty());

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <limits>
 
 #include "common/base/encoding.h"
 #include "common/base/limits.h"
@@ -35,6 +36,7 @@ AttestationResult Sample() {
                         {{Reason::kPcrMismatch, "pcr 7 (sha256)", "found aa, expected bb"}},
                         kNow + std::chrono::minutes{1}}};
   result.nonce = EncodeBase64Url(Bytes(48, 0xA5));
+  result.clock = claims::TpmClock{.clock_ms = 86'400'000, .reset_count = 7, .restart_count = 3, .safe = true};
   result.issued = kNow;
   result.expires = kNow + std::chrono::minutes{10};
   return result;
@@ -57,6 +59,7 @@ TEST(Ear, WhatIsWrittenIsReadAgain) {
   EXPECT_EQ(read.ak_name, sample.ak_name);
   EXPECT_EQ(read.ek, sample.ek);
   EXPECT_EQ(read.nonce, sample.nonce);
+  EXPECT_EQ(read.clock, sample.clock);
   EXPECT_EQ(read.issued, sample.issued);
   EXPECT_EQ(read.expires, sample.expires);
   ASSERT_EQ(read.appraisals.size(), 2U);
@@ -96,6 +99,50 @@ TEST(Ear, OutsideOfKubernetesThereIsNoUid) {
   EXPECT_EQ(ear->result().node_uid, "");
 }
 
+TEST(Ear, AResultOfAnotherReleaseHasNoClock) {
+  AttestationResult sample = Sample();
+  sample.clock.reset();
+  auto ear = Verify(*Encode(sample, Key()), {Key().Public()}, kNow);
+  ASSERT_TRUE(ear.ok()) << ear.error().ToString();
+  EXPECT_FALSE(ear->result().clock.has_value());
+}
+
+TEST(Ear, EveryClockThatATpmCanHave) {
+  constexpr std::uint32_t kMost = std::numeric_limits<std::uint32_t>::max();
+  for (const claims::TpmClock& clock : {claims::TpmClock{0, 0, 0, false}, claims::TpmClock{1, kMost, kMost, true},
+                                        claims::TpmClock{std::numeric_limits<std::uint64_t>::max(), 1, 2, false}}) {
+    AttestationResult sample = Sample();
+    sample.clock = clock;
+    auto ear = Verify(*Encode(sample, Key()), {Key().Public()}, kNow);
+    ASSERT_TRUE(ear.ok()) << ear.error().ToString();
+    EXPECT_EQ(ear->result().clock, clock);
+  }
+}
+
+TEST(Ear, WhatHasExpiredIsReadByWhoAsksForIt) {
+  const AttestationResult sample = Sample();
+  const std::string token = *Encode(sample, Key());
+  for (Duration after : {Duration{0}, Duration{std::chrono::hours{24 * 365}}}) {
+    ExpectReason(Verify(token, {Key().Public()}, sample.expires + after), Reason::kTokenExpired);
+    auto ear = VerifyPossiblyExpired(token, {Key().Public()}, sample.expires + after);
+    ASSERT_TRUE(ear.ok()) << ear.error().ToString();
+    EXPECT_EQ(ear->result().expires, sample.expires);
+  }
+}
+
+// Nothing else is forgiven.
+TEST(Adversarial_K1, ExpiredIsAllThatMayBeWrong) {
+  const AttestationResult sample = Sample();
+  const std::string token = *Encode(sample, Key());
+  const WallTime later = sample.expires + std::chrono::hours{1};
+  const auto other = crypto::PrivateKey::Generate(crypto::KeyType::kEcP256).value();
+  ExpectReason(VerifyPossiblyExpired(token, {other.Public()}, later), Reason::kTokenUntrusted);
+  ExpectReason(VerifyPossiblyExpired(token.substr(0, token.rfind('.') + 1), {Key().Public()}, later),
+               Reason::kTokenUntrusted);
+  ExpectReason(VerifyPossiblyExpired(token, {Key().Public()}, sample.issued - std::chrono::hours{1}),
+               Reason::kTokenExpired);
+}
+
 // The claims as any other reader of EARs sees them.
 TEST(Ear, ClaimsAreThoseOfTheStandard) {
   const std::string token = *Encode(Sample(), Key());
@@ -115,7 +162,8 @@ TEST(Ear, ClaimsAreThoseOfTheStandard) {
       "gatehouse.findings:[{reason:pcr-mismatch,where:pcr 7 (sha256),detail:found aa, expected "
       "bb}],gatehouse.expires:1798761660}},"
       "gatehouse.node:{name:worker-1,uid:0c0ffee0-0000-4000-8000-000000000001,ak-name:000b" +
-      std::string(64, 'a') + ",ek:sha256:" + std::string(64, 'b') + "}}";
+      std::string(64, 'a') + ",ek:sha256:" + std::string(64, 'b') +
+      ",clock:{milliseconds:86400000,resets:7,restarts:3,safe:true}}}";
   std::string seen(AsText(payload));
   std::erase(seen, '"');
   EXPECT_EQ(seen, expected);
@@ -318,6 +366,17 @@ INSTANTIATE_TEST_SUITE_P(
         ClaimsDefect{"NodeMissing", "\"gatehouse.node\"", "\"gatehouse.knot\""},
         ClaimsDefect{"NodeWithoutName", R"("name":"worker-1",)", ""},
         ClaimsDefect{"NodeWithoutAk", "\"ak-name\"", "\"name-ak\""},
+        ClaimsDefect{"ClockWithoutMilliseconds", R"("milliseconds":86400000,)", ""},
+        ClaimsDefect{"ClockNegative", R"("milliseconds":86400000)", R"("milliseconds":-1)"},
+        ClaimsDefect{"ClockAFraction", R"("milliseconds":86400000)", R"("milliseconds":86400000.0)"},
+        ClaimsDefect{"ClockOfText", R"("milliseconds":86400000)", R"("milliseconds":"86400000")"},
+        ClaimsDefect{"ClockWithoutResets", R"("resets":7,)", ""},
+        ClaimsDefect{"ClockWithMoreResetsThanATpmCounts", R"("resets":7)", R"("resets":4294967296)"},
+        ClaimsDefect{"ClockWithoutRestarts", R"("restarts":3,)", ""},
+        ClaimsDefect{"ClockWithoutSafe", R"(,"safe":true)", ""},
+        ClaimsDefect{"ClockSafeANumber", R"("safe":true)", R"("safe":1)"},
+        ClaimsDefect{"ClockWithAnUnknownMember", R"("safe":true)", R"("safe":true,"firmware":1)"},
+        ClaimsDefect{"ClockNull", R"({"milliseconds":86400000,"resets":7,"restarts":3,"safe":true})", "null"},
         ClaimsDefect{"UnknownClaim", R"("eat_profile")", R"("trusted":true,"eat_profile")"},
         ClaimsDefect{"SubmoduleTwice", "tpm:trial@77", "tpm:workers@3fa9"},
         ClaimsDefect{"IssuedMissing", R"("iat":1798761600,)", ""},
