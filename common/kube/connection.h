@@ -23,19 +23,22 @@ struct InClusterOptions {
 // A kubeconfig: current-context or `context`; certificate-authority(-data), client-certificate(-data),
 // client-key(-data), token, tokenFile, tls-server-name refused with a reason, exec credential plugins
 // (client.authentication.k8s.io v1 and v1beta1: the command's token or certificate, asked for again when it expires),
-// proxy-url. insecure-skip-tls-verify, username/password and auth-provider are refused with what to use instead.
-// Relative paths are relative to the file.
+// proxy-url (and no proxy but that). insecure-skip-tls-verify, username/password, auth-provider and impersonation are
+// refused with what to use instead. Relative paths are relative to the file. Files that it names are read again
+// whenever they have changed.
 struct KubeConfigOptions {
-  std::vector<std::string> files;      // KUBECONFIG's list, or ~/.kube/config: merged as kubectl does, first one wins
-  std::optional<std::string> context;  // else current-context
-  std::map<std::string, std::string> environment;  // for the exec plugin
+  // KUBECONFIG's list, or ~/.kube/config: merged as kubectl does, first one wins; one that is not there is passed over.
+  std::vector<std::string> files;
+  std::optional<std::string> context = {};              // else current-context
+  std::map<std::string, std::string> environment = {};  // for the exec plugin
 };
 struct KubeConfig {
   ConnectionSource connections;
   std::string namespace_name;  // of the context; "default" if it names none
   std::string context;
 };
-// Errors: kConfigInvalid with file and line, kFileUnreadable, kYamlMalformed.
+// A plugin runs when the first request is made, not here. `clock` must outlive the source. Errors: kConfigInvalid with
+// file and line, kFileUnreadable, kYamlMalformed, kCertificateMalformed, kKeyMalformed.
 [[nodiscard]] Result<KubeConfig> FromKubeConfig(const KubeConfigOptions& options, const Clock& clock);
 
 }  // namespace gatehouse::kube
