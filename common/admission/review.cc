@@ -18,6 +18,8 @@ using codec::JsonView;
 constexpr std::string_view kApiVersion = "admission.k8s.io/v1";
 constexpr std::array<std::string_view, 4> kOperations = {"CREATE", "UPDATE", "DELETE", "CONNECT"};
 
+constexpr std::string_view kMirrorAnnotation = "kubernetes.io/config.mirror";
+
 Result<JsonView> RequestOf(JsonView root) {
   if (!root.IsObject())
     return Error{Reason::kReviewMalformed, "", "the body is no AdmissionReview but another kind of JSON"};
@@ -75,6 +77,8 @@ Status ReadIdentity(JsonView object, const std::string& path, ReviewRequest& out
   ASSIGN_OR_RETURN(auto metadata, FindObject(object, "metadata", path));
   if (!metadata) return Ok();
   ASSIGN_OR_RETURN(out.object_uid, FindString(*metadata, "uid", path + "metadata."));
+  ASSIGN_OR_RETURN(auto annotations, FindObject(*metadata, "annotations", path + "metadata."));
+  out.mirror = annotations && annotations->Find(kMirrorAnnotation);
   if (out.name.empty()) {
     ASSIGN_OR_RETURN(out.name, FindString(*metadata, "name", path + "metadata."));
   }

@@ -64,6 +64,9 @@ struct ReviewRequest {
   // metadata.uid of the object: of a Binding, the uid of the pod that is meant (names are used again). Empty where
   // there is none.
   std::string object_uid{};
+  // A pod that a kubelet shows in the API for a static pod of its own. Judged like any pod, but what is written here
+  // changes nothing of what runs. Anybody may claim it of a pod; no kubelet runs that pod then.
+  bool mirror = false;
   // kPolicy: the whole object as JSON. Empty on an UPDATE that leaves its spec as it was: what was written while nobody
   // looked can still be labelled, and its finalizers removed.
   std::string policy_object{};

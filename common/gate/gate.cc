@@ -119,6 +119,11 @@ Pinning Gate::Pin(const admission::ReviewRequest& request, const Deadline& deadl
   Pinning pinning;
   // Templates stay as they are written: what manages them would see a difference. Their pods come here as pods.
   if (request.subject != admission::Subject::kPod && request.subject != admission::Subject::kEphemeral) return pinning;
+  // The record of a static pod is to say what the kubelet runs, which is what the file on the node says.
+  if (request.mirror) {
+    pinning.unchanged = request.images.size();
+    return pinning;
+  }
   Context context = MakeContext(request, deadline);
   std::map<std::string, std::string> pinned;
   for (const JudgedImage& image : JudgeImages(context.Images(options_.unmatched_images), Which::kNewTags, images_)) {

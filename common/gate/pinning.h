@@ -17,7 +17,7 @@ struct Pin {
 
 struct Pinning {
   std::vector<Pin> pins;
-  std::size_t unchanged = 0;   // images that name a digest already, or were there before the update
+  std::size_t unchanged = 0;   // images that name a digest already, were there before the update, or are a mirror pod's
   std::size_t unverified = 0;  // that stay as they are: no policy vouches, something denies, or no answer came in time
 };
 

@@ -180,6 +180,8 @@ TEST(Adversarial_A14, AMirrorPodIsAPodOnItsNode) {
   ReviewRequest request = Parse(PodCreate(PodJson("evil/app", R"(,"nodeName":"node1")", metadata)));
   EXPECT_THAT(request.images, SizeIs(1));
   EXPECT_EQ(request.node, "node1");
+  EXPECT_TRUE(request.mirror);
+  EXPECT_FALSE(Parse(PodCreate(PodJson("i", "", R"({"labels":{"kubernetes.io/config.mirror":"x"}})"))).mirror);
 }
 
 TEST(Adversarial_G1, NodeNameSetAtCreation) {

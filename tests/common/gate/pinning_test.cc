@@ -138,6 +138,14 @@ TEST_F(Pinner, PodsOnly) {
   EXPECT_EQ(Counts(Pin(request)), kPinned);
 }
 
+TEST_F(Pinner, Adversarial_A14_TheRecordOfAStaticPodGoesOnToSayWhatRuns) {
+  fakes::Sign(registry, "app", image, key);
+  auto request = Pod({"registry.example/app:1"});
+  request.mirror = true;
+  EXPECT_EQ(Counts(Pin(request)), kUnchanged);
+  EXPECT_TRUE(Decide(request).allowed());  // and is judged like any pod
+}
+
 TEST_F(Pinner, TheDecisionAfterwardsNeedsNoRegistry) {
   fakes::Sign(registry, "app", image, key);
   Pinning pinning = Pin(Pod({"registry.example/app:1"}));

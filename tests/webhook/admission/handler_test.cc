@@ -1,54 +1,8 @@
 // POST /validate as the API server uses it: bodies in, AdmissionReviews out.
-#include "webhook/admission/handler.h"
-
-#include <unistd.h>
-
-#include <fstream>
-#include <sstream>
-
-#include "common/codec/json.h"
-#include "tests/common/gate/fixture.h"
+#include "tests/webhook/admission/fixture.h"
 
 namespace gatehouse::webhook {
 namespace {
-
-class HandlerTest : public gate::GateFixture {
- protected:
-  void SetUp() override {
-    Load(gate::ImagePolicyYaml("signed", "registry.example/**", gate::KeyAuthority("release", key.Public())));
-  }
-
-  static std::string Review(const std::string& image, const std::string& more = "") {
-    return R"({"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"u-1","kind":{"group":"","version":"v1","kind":"Pod"},)"
-           R"("resource":{"group":"","version":"v1","resource":"pods"},"requestKind":{"group":"","version":"v1","kind":"Pod"},)"
-           R"("requestResource":{"group":"","version":"v1","resource":"pods"},"name":"p","namespace":"default","operation":"CREATE",)"
-           R"("userInfo":{"username":"someone"},"object":{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p","namespace":"default"},)"
-           R"("spec":{"containers":[{"name":"c","image":")" +
-           image + "\"}]" + more + R"(}},"oldObject":null,"dryRun":false,"options":null}})";
-  }
-  HttpReply Post(const std::string& body, std::optional<std::string> timeout = std::nullopt,
-                 AdmissionOptions handler_options = {}) {
-    gate::Gate gate(
-        verifier, nodes, [this] { return set; }, [this] { return credentials; }, options);
-    AdmissionHandler handler(gate, clock, log, metrics, handler_options);
-    return handler.Handle({.path = "/validate",
-                           .body = body,
-                           .query_timeout = std::move(timeout),
-                           .authorization = "",
-                           .client = std::nullopt,
-                           .peer = "",
-                           .received = clock.Mono()});
-  }
-  // The response object of an answer.
-  static codec::JsonDocument Parsed(const HttpReply& reply) {
-    auto document = codec::JsonDocument::Parse(reply.body, {.max_bytes = 100'000});
-    EXPECT_TRUE(document.ok()) << reply.body;
-    return std::move(*document);
-  }
-
-  telemetry::Logger log{-1, telemetry::Level::kInfo, clock};
-  telemetry::Metrics metrics;
-};
 
 TEST_F(HandlerTest, EchoesTheUidAndAdmits) {
   Digest image = registry.PutImage("app", "1", "x");
@@ -103,6 +57,56 @@ TEST_F(HandlerTest, EveryTruncationOfAReviewIsRefused) {
     HttpReply reply = Post(body.substr(0, length));
     ASSERT_EQ(reply.status, 400) << length;
   }
+}
+
+// What would be refused shows before anything is: in the warning and in the metrics.
+TEST_F(HandlerTest, WhatWouldBeRefusedIsCounted) {
+  options.unmatched_images = gate::Unmatched::kWarn;
+  EXPECT_TRUE(Allowed(Post(Review("elsewhere.example/app:1"))));
+  std::string text = metrics.Expose();
+  EXPECT_NE(text.find("gatehouse_admission_requests_total{kind=\"pod\",outcome=\"warned\"} 1"), std::string::npos);
+  EXPECT_NE(text.find("gatehouse_findings_total{class=\"policy\",effect=\"warn\",reason=\"no-policy-matches\"} 1"),
+            std::string::npos)
+      << text;
+
+  (void)registry.PutImage("app", "1", "x");
+  Load(gate::ImagePolicyYaml("trial", "registry.example/**", gate::KeyAuthority("release", key.Public()),
+                             "  mode: audit\n"));
+  EXPECT_TRUE(Allowed(Post(Review("registry.example/app:1"))));
+  text = metrics.Expose();
+  EXPECT_NE(text.find("gatehouse_findings_total{class=\"untrusted\",effect=\"audit\",reason=\"image-unsigned\"} 1"),
+            std::string::npos)
+      << text;
+  EXPECT_EQ(metrics.PolicyDecisions(),
+            (std::vector<telemetry::PolicyDecisionCounts>{{"ImagePolicy", "", "trial", 0, 0, 0, 1}}));
+}
+
+TEST_F(HandlerTest, DecisionsAreCountedByPolicy) {
+  Digest image = registry.PutImage("app", "1", "x");
+  fakes::Sign(registry, "app", image, key);
+  EXPECT_TRUE(Allowed(Post(Review("registry.example/app:1"))));
+  (void)registry.PutImage("other", "1", "y");
+  EXPECT_FALSE(Allowed(Post(Review("registry.example/other:1"))));
+  EXPECT_EQ(metrics.PolicyDecisions(),
+            (std::vector<telemetry::PolicyDecisionCounts>{{"ImagePolicy", "", "signed", 1, 1, 0, 0}}));
+}
+
+TEST_F(HandlerTest, APolicyThatIsWrongIsRefusedAndCounted) {
+  std::string body = Review("x");
+  for (auto [from, to] :
+       {std::pair<std::string, std::string>{R"("group":"","version":"v1","kind":"Pod")",
+                                            R"("group":"gatehouse.dev","version":"v1alpha1","kind":"ImagePolicy")"},
+        {R"("group":"","version":"v1","resource":"pods")",
+         R"("group":"gatehouse.dev","version":"v1alpha1","resource":"imagepolicies")"},
+        {R"("namespace":"default",)", ""}}) {
+    body.replace(body.find(from), from.size(), to);
+  }
+  auto document = Parsed(Post(body));
+  auto status = *document.root().Find("response")->Find("status");
+  EXPECT_EQ(status.Find("code")->AsInt(), 400);
+  EXPECT_NE(status.Find("message")->AsString()->find("[policy-invalid]"), std::string_view::npos);
+  EXPECT_NE(metrics.Expose().find("gatehouse_admission_requests_total{kind=\"policy\",outcome=\"denied\"} 1"),
+            std::string::npos);
 }
 
 TEST_F(HandlerTest, TooManyAtOnceIsRefusedAsOverloaded) {
