@@ -107,7 +107,7 @@ struct PolicySet {
   std::vector<ImagePolicy> namespaced_policies;  // sorted by namespace and name
   // From v1 Namespace documents: what is known of namespaces without a cluster.
   std::map<std::string, Labels> namespaces;
-  std::string policy_generation;  // of all policies, and of the namespaces by which they select
+  std::string policy_generation;  // of all policies and reference values, and of the namespaces by which they select
   std::string trust_generation;   // of all trust roots
 
   [[nodiscard]] std::optional<Labels> NamespaceLabels(const std::string& name) const;

@@ -57,6 +57,8 @@ void Complete(PolicySet& set) {
   }
   for (const NodePolicy& policy : set.node_policies)
     policies += "NodePolicy " + policy.name + " " + policy.generation + "\n";
+  for (const ReferenceValues& values : set.reference_values)
+    policies += "ReferenceValues " + values.name + " " + values.generation + "\n";
   // Which policies apply depends on these too.
   for (const auto& [name, labels] : set.namespaces) {
     policies += "Namespace " + name + "\n";

@@ -37,7 +37,9 @@ policy::LoadOutcome PolicyWatcher::Read(std::string& content_key) const {
 void PolicyWatcher::Adopt(std::shared_ptr<const policy::PolicySet> set) {
   metrics_.CountReload(true);
   metrics_.SetPolicyDocuments("ImagePolicy", set->image_policies.size());
+  metrics_.SetPolicyDocuments("NamespacedImagePolicy", set->namespaced_policies.size());
   metrics_.SetPolicyDocuments("NodePolicy", set->node_policies.size());
+  metrics_.SetPolicyDocuments("ReferenceValues", set->reference_values.size());
   metrics_.SetPolicyDocuments("TrustRoot", set->trust_roots.size());
   log_.Info("policies in force", {{"folder", folder_},
                                   {"generation", set->policy_generation},
