@@ -100,7 +100,7 @@ Result<ClusterBindings::Step> ClusterBindings::Store(const NodeRecords::BindingV
                                .expires = WallTime{},
                                .reasons = {},
                                .message = ""};
-  const std::string json = kube::WriteNodeAttestation(object, std::nullopt, parts_.owned);
+  const std::string json = kube::WriteNodeAttestation(object, std::nullopt, parts_.owned && !object.node_uid.empty());
   const Deadline deadline(parts_.api.clock(), kPatience);
   auto answer = view.object.has_value() ? parts_.api.Replace(PathOf(enrolment.node), json, deadline)
                                         : parts_.api.Create(kube::PathOf(kube::kNodeAttestations), json, deadline);

@@ -351,7 +351,8 @@ Urgency NodeRecords::PublishFailure(const std::string& node, const Error& error)
   // It came after what we know, whatever the clock of the replica says that issued that.
   WallTime time = clock_.Wall();
   if (record.best.has_value()) time = std::max(time, record.best->issued + Duration(1));
-  record.failure = kube::Failure{error.reason, error.where, error.detail, time};
+  // As it can be written: what is read back is compared with it.
+  record.failure = kube::Failure{error.reason, Printable(error.where), Printable(error.detail, 512), time};
   record.own_failure = true;
   return DueOf(node, record);
 }
@@ -366,8 +367,10 @@ kube::Standing NodeRecords::StandingOf(const std::string& node, const Record& re
   std::optional<ear::AttestationResult> result;
   if (record.best.has_value() && (IsOfItsNode(node, *record.best) || !uids_.contains(node)))
     result = record.best->ear.result();
-  return kube::Judge(result, record.failure, result.has_value() ? PoliciesOf(*result) : std::vector<std::string>(),
-                     clock_.Wall());
+  // Without a result there is no policy to name, and a failure is one by any.
+  std::vector<std::string> policies = result.has_value() ? PoliciesOf(*result) : std::vector<std::string>();
+  if (record.failure.has_value() && policies.empty()) policies.emplace_back("any");
+  return kube::Judge(result, record.failure, policies, clock_.Wall());
 }
 
 Urgency NodeRecords::DueOf(const std::string& node, const Record& record) const {

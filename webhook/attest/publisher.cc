@@ -10,9 +10,23 @@ namespace {
 
 constexpr Duration kPatience{10'000};
 constexpr int kAttempts = 5;  // of one node, when others write the same object
-// What an object may have that is not in every one of them: taken away, unless it is there.
+// What an object need not have: taken away, unless it is there.
+constexpr std::array<std::string_view, 1> kOptionalSpec = {"nodeUID"};
 constexpr std::array<std::string_view, 10> kOptionalStatus = {
     "attested", "conditions", "ear", "expires", "failure", "message", "policies", "reasons", "since", "verdict"};
+
+template <std::size_t n>
+void WriteWhole(codec::JsonWriter& json, codec::JsonView value, const std::array<std::string_view, n>& optional) {
+  json.BeginObject();
+  for (std::size_t i = 0; i < value.size(); ++i) {
+    const auto member = value.member(i);
+    json.Key(member.key).Raw(member.value.Serialize());
+  }
+  for (std::string_view key : optional) {
+    if (!value.Find(key).has_value()) json.Key(key).Null();
+  }
+  json.EndObject();
+}
 
 }  // namespace
 
@@ -20,26 +34,17 @@ Result<std::string> MergePatchOf(const std::string& object_json) {
   ASSIGN_OR_RETURN(auto document, codec::JsonDocument::Parse(object_json, {.max_bytes = limits::kKubeObjectBytes}));
   codec::JsonWriter json;
   json.BeginObject();
-  bool has_status = false;
   for (std::size_t i = 0; i < document.root().size(); ++i) {
     const auto member = document.root().member(i);
     json.Key(member.key);
-    if (member.key != "status") {
+    if (member.key == "spec") {
+      WriteWhole(json, member.value, kOptionalSpec);
+    } else if (member.key == "status") {
+      WriteWhole(json, member.value, kOptionalStatus);
+    } else {
       json.Raw(member.value.Serialize());
-      continue;
     }
-    has_status = true;
-    json.BeginObject();
-    for (std::size_t j = 0; j < member.value.size(); ++j) {
-      const auto part = member.value.member(j);
-      json.Key(part.key).Raw(part.value.Serialize());
-    }
-    for (std::string_view key : kOptionalStatus) {
-      if (!member.value.Find(key).has_value()) json.Key(key).Null();
-    }
-    json.EndObject();
   }
-  if (!has_status) json.Key("status").Null();
   json.EndObject();
   return std::move(json).Finish();
 }
@@ -163,7 +168,8 @@ Result<bool> Publisher::Send(const NodeRecords::Write& write) {
   const std::string path = kube::PathOf(kube::kNodeAttestations, {}, write.object.name);
   const Deadline deadline(parts_.api.clock(), kPatience);
   ASSIGN_OR_RETURN(std::string patch,
-                   MergePatchOf(kube::WriteNodeAttestation(write.object, write.verified, options_.owned)));
+                   MergePatchOf(kube::WriteNodeAttestation(write.object, write.verified,
+                                                           options_.owned && !write.object.node_uid.empty())));
   auto answer = parts_.api.Patch(path, kube::PatchType::kMerge, patch, deadline);
   const bool conflict = !answer.ok() && answer.error().reason == Reason::kKubeConflict;
   const auto conflicted = answer.ok() ? std::nullopt : std::optional(answer.error());
