@@ -105,10 +105,15 @@ spec:
           imagePullPolicy: {{ $values.image.pullPolicy }}
           command: [gatehouse-webhook]
           args: [--config, /etc/gatehouse/config/webhook.yaml]
-          {{- with $values.extraEnv }}
           env:
+            # The owner of what this process leaves in the API, so that it goes with the pod.
+            - name: POD_NAME
+              valueFrom: {fieldRef: {fieldPath: metadata.name}}
+            - name: POD_UID
+              valueFrom: {fieldRef: {fieldPath: metadata.uid}}
+            {{- with $values.extraEnv }}
             {{- toYaml . | nindent 12 }}
-          {{- end }}
+            {{- end }}
           ports:
             {{- if $admission }}
             - {name: admission, protocol: TCP, containerPort: 8443}
