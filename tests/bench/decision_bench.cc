@@ -29,7 +29,8 @@ void BareJsonEcho(benchmark::State& state) {
                                                 .code = 200,
                                                 .message = "",
                                                 .warnings = {},
-                                                .audit_annotations = {}}));
+                                                .audit_annotations = {},
+                                                .patch = ""}));
   }
 }
 BENCHMARK(BareJsonEcho);
@@ -56,6 +57,27 @@ void DecisionCold(benchmark::State& state) {
   }
 }
 BENCHMARK(DecisionCold);
+
+// What /mutate does for a tag whose digest was verified before: the registry is asked what the tag stands for now.
+void MutationWarm(benchmark::State& state) {
+  WarmGate& warm = Warm();
+  std::string by_tag = warm.review;
+  const std::string pinned = "registry.example/app@" + warm.image.text();
+  by_tag.replace(by_tag.find(pinned), pinned.size(), "registry.example/app:1");
+  for (auto _ : state) {
+    auto review = admission::ParseReview(by_tag);
+    auto pinning = warm.gate.Pin(review.request(), warm.Soon());
+    if (pinning.pins.size() != 1) state.SkipWithError("the image is not pinned");
+    benchmark::DoNotOptimize(admission::Encode({.uid = review.request().uid,
+                                                .allowed = true,
+                                                .code = 200,
+                                                .message = "",
+                                                .warnings = {},
+                                                .audit_annotations = {},
+                                                .patch = gate::PatchOf(review.request(), pinning)}));
+  }
+}
+BENCHMARK(MutationWarm);
 
 // OpenSSL alone, with everything prepared that can be prepared: the floor of any verification.
 void RawVerify(benchmark::State& state, const crypto::PrivateKey& key, crypto::Scheme scheme, BytesView message) {
