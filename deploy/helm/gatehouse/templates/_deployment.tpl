@@ -55,7 +55,7 @@ spec:
       serviceAccountName: {{ $name }}
       enableServiceLinks: false
       priorityClassName: {{ $values.priorityClassName | quote }}
-      terminationGracePeriodSeconds: 30
+      terminationGracePeriodSeconds: {{ $values.terminationGracePeriodSeconds }}
       {{- with $values.imagePullSecrets }}
       imagePullSecrets: {{ toJson . }}
       {{- end }}
