@@ -68,6 +68,10 @@ struct PublicKey::Impl {
 // numbers, so that what comes out has one encoding only and holds nothing private. Errors: kKeyMalformed.
 [[nodiscard]] Result<std::shared_ptr<const PublicKey::Impl>> NormalisedPublic(const evp_pkey_st* key);
 
+// X.690 section 10.1, for what OpenSSL reads as BER: definite lengths in their shortest form, low tag numbers, `depth`
+// 0 at first. Errors: kCertificateMalformed.
+[[nodiscard]] Status CheckDerLengths(BytesView der, int depth);
+
 struct Certificate::Impl {
   X509Ptr x509;
   Bytes der;

@@ -42,19 +42,6 @@ Result<std::size_t> TakeDerLength(ByteReader& reader) {
   return length;
 }
 
-Status CheckDerLengths(BytesView der, int depth) {
-  if (depth > limits::kDerDepth) return Malformed("nested too deeply");
-  ByteReader reader(der, Reason::kCertificateMalformed, "");
-  while (reader.remaining() != 0) {
-    ASSIGN_OR_RETURN(const std::uint8_t tag, reader.TakeU8());
-    if ((tag & 0x1F) == 0x1F) return reader.Fail("a tag number above 30, which no certificate has");
-    ASSIGN_OR_RETURN(const std::size_t length, TakeDerLength(reader));
-    ASSIGN_OR_RETURN(const BytesView content, reader.Take(length));
-    if ((tag & 0x20) != 0) RETURN_IF_ERROR(CheckDerLengths(content, depth + 1));
-  }
-  return Ok();
-}
-
 // RFC 5280 section 4.1.2.5: UTCTime is YYMMDDHHMMSSZ and GeneralizedTime YYYYMMDDHHMMSSZ, nothing else.
 Result<WallTime> ToWallTime(const ASN1_TIME* time) {
   const int length = ASN1_STRING_length(time);
@@ -123,6 +110,19 @@ std::string DottedOid(const ASN1_OBJECT* oid) {
 }
 
 }  // namespace
+
+Status CheckDerLengths(BytesView der, int depth) {
+  if (depth > limits::kDerDepth) return Malformed("nested too deeply");
+  ByteReader reader(der, Reason::kCertificateMalformed, "");
+  while (reader.remaining() != 0) {
+    ASSIGN_OR_RETURN(const std::uint8_t tag, reader.TakeU8());
+    if ((tag & 0x1F) == 0x1F) return reader.Fail("a tag number above 30, which no certificate has");
+    ASSIGN_OR_RETURN(const std::size_t length, TakeDerLength(reader));
+    ASSIGN_OR_RETURN(const BytesView content, reader.Take(length));
+    if ((tag & 0x20) != 0) RETURN_IF_ERROR(CheckDerLengths(content, depth + 1));
+  }
+  return Ok();
+}
 
 Result<Certificate> Certificate::FromDer(BytesView der) {
   ErrorQueueGuard guard;
