@@ -1,0 +1,88 @@
+#!/usr/bin/env bash
+# programs.sh: the programs of GATEHOUSE_BIN as the chart configures them, split into roles, each with the rights of its ServiceAccount and no others,
+# against a real API server: certificates are made and published, policies judged and in force, pods admitted and refused, and no request is denied.
+set -euo pipefail
+# shellcheck source=lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+: "${GATEHOUSE_BIN:?a folder with gatehouse-webhook}"
+declare -A METRICS=([admission]=9081 [attestation]=9082 [controller]=9083)
+
+start_role() { # ROLE: as its pod would
+  local role=$1 name=gatehouse-$1
+  local folder=$DIR/$role
+  mkdir -p "$folder"
+  K -n $NS get configmap "$name" -o 'jsonpath={.data.webhook\.yaml}' |
+    sed -e "s|:8080|10.0.0.1:${METRICS[$role]}|; s|: :844|: 10.0.0.1:844|; s|/run/gatehouse/keys|$folder/keys|" \
+      -e "s|^kubernetes:|&\n  kubeconfig: $folder/kubeconfig\n  identity: $name-1|" >"$folder/webhook.yaml"
+  cat >"$folder/kubeconfig" <<Y
+apiVersion: v1
+kind: Config
+clusters: [{name: c, cluster: {server: "https://10.0.0.1:6443", certificate-authority: $DIR/certs/apiserver.crt}}]
+users: [{name: u, user: {token: $(K -n $NS create token "$name")}}]
+contexts: [{name: c, context: {cluster: c, user: u}}]
+current-context: c
+Y
+  "$GATEHOUSE_BIN/gatehouse-webhook" --config "$folder/webhook.yaml" >"$folder/audit" 2>"$folder/log" &
+}
+ready() { curl -fsS "http://10.0.0.1:${METRICS[$1]}/readyz"; }
+refused() { # TEXT COMMAND...: with that text in the answer
+  local text=$1
+  shift
+  if "$@" >"$DIR/out" 2>&1; then fail "admitted: $*"; fi
+  grep -q "$text" "$DIR/out" || fail "$* without '$text': $(cat "$DIR/out")"
+}
+create() { K create -f - <<<"$1"; }
+policy() { # NAME MODE MORE
+  printf '{"apiVersion": "gatehouse.dev/v1alpha1", "kind": "ImagePolicy", "metadata": {"name": "%s"}, "spec": {"images": [{"glob": "app.test/**"}],
+    "authorities": [{"name": "nobody", "static": {"action": "fail", "message": "not today"}}], "mode": "%s"%s}}' "$1" "$2" "${3:-}"
+}
+pod() { printf '{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "%s", "namespace": "demo"}, "spec": {"containers": [{"name": "c", "image": "%s@sha256:%064d"}]}}' "$1" "$2" 1; }
+in_force() { [ "$(K get imagepolicy "$1" -o 'jsonpath={.status.conditions[?(@.type=="InForce")].status}')" = True ]; }
+
+start_api_server
+K create namespace $NS >/dev/null
+K label namespace $NS kube-system gatehouse.dev/admission=exempt >/dev/null
+K create namespace demo >/dev/null
+K -n demo create serviceaccount default >/dev/null
+H install gatehouse "$CHART" --set roles.split=true,shutdownDelay=0s >"$DIR/out" 2>&1 || fail "$(cat "$DIR/out")"
+# Which no controller makes here: the way from the Service to the process.
+create '{"apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": "gatehouse-webhook", "namespace": "gatehouse-system"},
+  "subsets": [{"addresses": [{"ip": "10.0.0.1"}], "ports": [{"name": "https", "port": 8443}]}]}' >/dev/null
+for role in controller admission attestation; do start_role $role; done
+trap 'tail -n 3 "$DIR"/*/log >&2; rm -rf "$DIR"' ERR
+for role in controller admission attestation; do
+  wait_for 30 ready $role
+  ok "$role is ready"
+done
+ca=$(K -n $NS get configmap gatehouse-public -o 'jsonpath={.data.ca\.crt}')
+published() { [ "$(K get "$1" gatehouse -o 'jsonpath={.webhooks[*].clientConfig.caBundle}' | tr ' ' '\n' | sort -u | base64 -d)" = "$ca" ]; }
+for kind in validatingwebhookconfiguration mutatingwebhookconfiguration; do
+  wait_for 10 published $kind
+  ok "the CA is in the $kind"
+done
+
+wait_for 10 create "$(policy app audit)"
+ok "a policy is admitted"
+refused 'spec.*mood' create "$(policy bad audit ', "mood": 1')"
+ok "a wrong policy is refused"
+wait_for 30 in_force app
+ok "its status says in force"
+create "$(pod audited app.test/x)" >"$DIR/out" 2>&1 || fail "$(cat "$DIR/out")"
+ok "audit admits"
+create "$(pod unmatched other.test/x)" >"$DIR/out" 2>&1 || fail "$(cat "$DIR/out")"
+grep -q 'Warning: .*other.test/x' "$DIR/out" || fail "$(cat "$DIR/out")"
+ok "an image that no policy covers is admitted with a warning"
+K patch imagepolicy app --type=merge -p '{"spec": {"mode": "enforce"}}' >/dev/null
+enforced() { ! create "$(pod probe app.test/x)"; }
+wait_for 10 enforced
+refused 'not today' create "$(pod enforced app.test/x)"
+ok "enforce refuses"
+K -n demo delete pod audited --wait=false >/dev/null
+ok "DELETE is not asked about"
+
+for role in controller admission attestation; do
+  denied=$(curl -fsS "http://10.0.0.1:${METRICS[$role]}/metrics" | grep '^gatehouse_kube_requests_total.*outcome="denied"' | grep -v ' 0$' || true)
+  [ -z "$denied" ] || fail "$role: $denied: $(grep kube-denied "$DIR/$role/log" | tail -2)"
+  ok "$role needs no right that it does not have"
+done
+echo "$passed of $passed as expected"
