@@ -144,11 +144,12 @@ TEST(Documents, EveryFieldOfAPolicyIsInATable) {
       return outcome.errors.empty() ? "" : outcome.errors.front().ToString();
     }));
   }
-  for (const char* name : {"onUnavailable", "rsaPadding", "matchExpressions", "bank", "certificates"})
+  for (const char* name : {"onUnavailable", "rsaPadding", "matchExpressions", "bank", "certificates", "referenceValues",
+                           "notAfter", "grace", "within", "namespace"})
     EXPECT_TRUE(known.contains(name)) << name;
   ExpectListed(known, ReadAll("docs/policies.md"),
                {"kind", "metadata", "spec", "images", "glob", "authorities", "key", "static", "nodes", "tpm", "pcrs",
-                "matchLabels", "matchExpressions", "operator", "name"});
+                "matchLabels", "matchExpressions", "operator", "name", "sets", "untrusted", "maxEvicted"});
 }
 
 TEST(Documents, EveryFieldOfAConfigurationIsInATable) {
@@ -169,12 +170,14 @@ TEST(Documents, EveryFieldOfAConfigurationIsInATable) {
 
 TEST(Documents, PoliciesPageLoadsAsOneFolder) {
   std::vector<policy::SourceFile> blocks = Blocks("docs/policies.md");
-  EXPECT_THAT(blocks, SizeIs(5));
+  EXPECT_THAT(blocks, SizeIs(7));
   policy::LoadOutcome outcome = policy::LoadPolicies(blocks);
   for (const Error& error : outcome.errors) ADD_FAILURE() << error.ToString();
   ASSERT_NE(outcome.set, nullptr);
   EXPECT_THAT(outcome.set->image_policies, SizeIs(3));
-  EXPECT_THAT(outcome.set->node_policies, SizeIs(1));
+  EXPECT_THAT(outcome.set->namespaced_policies, SizeIs(1));
+  EXPECT_THAT(outcome.set->node_policies, SizeIs(2));
+  EXPECT_THAT(outcome.set->reference_values, SizeIs(1));
   EXPECT_THAT(outcome.set->trust_roots, SizeIs(1));
   EXPECT_THAT(outcome.set->namespaces, SizeIs(1));
 }
