@@ -1,6 +1,7 @@
 #include "common/kube/node_attestation.h"
 
 #include <algorithm>
+#include <set>
 
 #include "common/base/encoding.h"
 #include "common/base/limits.h"
@@ -92,7 +93,7 @@ void OptionalMember(JsonWriter& json, std::string_view key, const std::string& v
 }
 
 std::string Cut(const std::string& text, std::size_t max) {
-  return text.size() > max ? Printable(text, max) : text;
+  return text.size() > max ? Printable(text, max - 8) : text;  // with "..." and the last escape
 }
 
 void WriteMetadata(JsonWriter& json, const NodeAttestation& attestation, bool owner) {
@@ -116,9 +117,12 @@ void WriteSpec(JsonWriter& json, const NodeAttestation& attestation) {
 
 void WritePolicies(JsonWriter& json, const std::optional<ear::VerifiedEar>& verified) {
   json.Key("policies").BeginArray();
+  std::set<std::string> names;
   if (verified) {
     for (const ear::PolicyAppraisal& appraisal : verified->result().appraisals) {
       const std::size_t at = std::min(appraisal.policy.rfind('@'), appraisal.policy.size());
+      // The list is a map by name: one that has a name twice is refused as a whole.
+      if (!names.insert(appraisal.policy.substr(0, at)).second) continue;
       json.BeginObject().Member("name", appraisal.policy.substr(0, at));
       json.Member("generation", appraisal.policy.substr(std::min(at + 1, appraisal.policy.size())));
       json.Member("status", ear::Name(appraisal.tier));

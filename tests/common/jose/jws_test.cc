@@ -190,6 +190,16 @@ TEST_F(Adversarial_K1, ExpiredTokenIsRefused) {
       << "the leeway is not for exp";
 }
 
+TEST_F(Adversarial_K1, ExpiredIsAcceptedOnlyWhereItIsAskedFor) {
+  JwtExpectations expectations{"eat+jwt", kNow};
+  expectations.allow_expired = true;
+  EXPECT_TRUE(VerifyEs256(Token(R"({"iat":1799999000,"exp":1799999999})"), {key_.Public()}, expectations).ok());
+  auto future = VerifyEs256(Token(R"({"iat":1800000030,"exp":1800000600})"), {key_.Public()}, expectations);
+  ASSERT_FALSE(future.ok());
+  EXPECT_EQ(future.error().reason, Reason::kTokenExpired);
+  EXPECT_FALSE(VerifyEs256(Token(R"({"iat":1799999000})"), {key_.Public()}, expectations).ok());
+}
+
 TEST_F(Adversarial_K1, FutureIatIsRefusedBeyondTheLeeway) {
   const std::string token = Token(R"({"iat":1800000030,"exp":1800000600})");
   EXPECT_EQ(ReasonOf(token), Reason::kTokenExpired);
