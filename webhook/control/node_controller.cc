@@ -22,6 +22,7 @@ constexpr std::chrono::milliseconds kTick{500};   // between looks at who leads
 constexpr std::chrono::seconds kRetry{5};         // after a write that failed
 constexpr std::chrono::minutes kSweep{5};         // everything is looked at again that often, though nothing happened
 constexpr std::chrono::minutes kMessagePause{1};  // between writes of a condition of which only the message changed
+constexpr std::chrono::seconds kSettle{60};       // after a change of policies, for results to be judged again
 constexpr std::chrono::hours kEvictionKept{24};   // kEvictedLabel, or for the longest window of a policy
 constexpr int kAttempts = 4;                      // of a write that finds the Node changed
 constexpr std::size_t kMessageBytes = 1024;
@@ -125,6 +126,7 @@ struct NodeController::Impl {
     std::optional<std::optional<kube::Verdict>> announced;
     bool capped = false;
     std::optional<MonoTime> condition_written;
+    std::optional<MonoTime> settling;  // since when its result is not of the policies as they are now
   };
   struct Moment {
     std::shared_ptr<const policy::PolicySet> policies;
@@ -141,6 +143,7 @@ struct NodeController::Impl {
   Status Bring(NodeState node, const std::optional<KnownAttestation>& attestation, const Moment& moment);
   NodeStanding Judge(const NodeState& node, const std::optional<KnownAttestation>& attestation, const Moment& moment,
                      Memory& memory);
+  bool Settling(const NodeState& node, const NodeStanding& standing, const Moment& moment, Memory& memory);
   Status WriteMarks(NodeState& node, const WantedMarks& wanted, WallTime now);
   Status WriteCondition(NodeState& node, const WantedMarks& wanted, WallTime now, Memory& memory);
   Status Send(NodeState& node, std::string_view subresource, kube::PatchType type, const std::string& patch);
@@ -190,6 +193,7 @@ void NodeController::Impl::Forget() {
     of_node.since.reset();
     of_node.announced.reset();
     of_node.capped = false;
+    of_node.settling.reset();
   }
 }
 
@@ -299,10 +303,30 @@ NodeStanding NodeController::Impl::Judge(const NodeState& node, const std::optio
   return standing;
 }
 
+// A policy that was edited leaves every node unknown until the replicas have judged again what they hold. To mark a
+// whole cluster for that moment, and unmark it again, helps nobody: the gate decides by itself. A node that was trusted
+// keeps its marks meanwhile, but not for long.
+bool NodeController::Impl::Settling(const NodeState& node, const NodeStanding& standing, const Moment& moment,
+                                    Memory& of_node) {
+  bool unsettled = standing.overall.verdict == kube::Verdict::kUnknown && node.Announced() == kube::Verdict::kTrusted &&
+                   of_node.evidence.ResultFor(node.uid).has_value();
+  if (!unsettled) {
+    of_node.settling.reset();
+    return false;
+  }
+  MonoTime mono = parts.clock.Mono();
+  of_node.settling = of_node.settling.value_or(mono);
+  auto left = std::chrono::ceil<Duration>(*of_node.settling + kSettle - mono);
+  if (left <= Duration::zero()) return false;
+  queue.AddAt(node.name, moment.now + left);
+  return true;
+}
+
 Status NodeController::Impl::Bring(NodeState node, const std::optional<KnownAttestation>& attestation,
                                    const Moment& moment) {
   Memory& of_node = memory[node.name];
   NodeStanding standing = Judge(node, attestation, moment, of_node);
+  if (Settling(node, standing, moment, of_node)) return Ok();
   MarkDecision decision = DecideMarks(node.Marks(), standing.overall, standing.enforced, of_node.since,
                                       table.EvictionsOfOthers(node.name), moment.now);
   if (!of_node.announced.has_value()) of_node.announced = node.Announced();
