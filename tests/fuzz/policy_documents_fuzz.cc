@@ -10,20 +10,34 @@ using gatehouse::policy::PolicySet;
 
 namespace {
 
+void CheckValues(const gatehouse::appraisal::TpmReference& reference) {
+  FUZZ_CHECK(reference.bank != gatehouse::HashAlgorithm::kSha1);
+  for (const auto& [index, values] : reference.pcrs) {
+    FUZZ_CHECK(index < 24 && index != 16 && index != 23 && !values.empty());
+    for (const auto& value : values) FUZZ_CHECK(value.size() == gatehouse::DigestSize(reference.bank));
+  }
+}
+
 void CheckSet(const PolicySet& set) {
   FUZZ_CHECK(set.policy_generation.size() == 64 && set.trust_generation.size() == 64);
   for (const auto& policy : set.image_policies) {
-    FUZZ_CHECK(!policy.name.empty() && policy.generation.size() == 64);
+    FUZZ_CHECK(policy.namespace_name.empty() && !policy.name.empty() && policy.generation.size() == 64);
     FUZZ_CHECK(!policy.images.empty() && !policy.authorities.empty());
     FUZZ_CHECK(policy.required >= 1 && policy.required <= policy.authorities.size());
   }
+  for (const auto& policy : set.namespaced_policies) {
+    FUZZ_CHECK(!policy.namespace_name.empty() && policy.namespace_selector.empty());
+  }
   for (const auto& policy : set.node_policies) {
-    FUZZ_CHECK(!policy.nodes.empty() && !policy.trust_roots.empty() && !policy.tpm.pcrs.empty());
+    FUZZ_CHECK(!policy.nodes.empty() && !policy.trust_roots.empty());
+    FUZZ_CHECK(!policy.tpm.pcrs.empty() || !policy.reference_sets.empty());
+    FUZZ_CHECK(policy.reference_values.empty() == policy.reference_sets.empty());
     FUZZ_CHECK(!set.TpmRoots(policy).empty());
-    FUZZ_CHECK(policy.tpm.bank != gatehouse::HashAlgorithm::kSha1);
-    for (const auto& [index, values] : policy.tpm.pcrs) {
-      FUZZ_CHECK(index < 24 && index != 16 && index != 23 && !values.empty());
-      for (const auto& value : values) FUZZ_CHECK(value.size() == gatehouse::DigestSize(policy.tpm.bank));
+    CheckValues(policy.tpm);
+    for (const auto& one : policy.reference_sets) {
+      FUZZ_CHECK(!one.tpm.pcrs.empty());
+      FUZZ_CHECK(!one.not_before || !one.not_after || *one.not_before < *one.not_after);
+      CheckValues(one.tpm);
     }
   }
   for (const auto& root : set.trust_roots) {
