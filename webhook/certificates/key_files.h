@@ -10,7 +10,8 @@
 
 namespace gatehouse::webhook {
 
-// One object and which of its entries become which files.
+// One object and which of its entries become which files. The informer lists and watches by field selector
+// metadata.name, which is what RBAC can limit to a name.
 struct KeyObject {
   kube::Resource resource;  // Secrets or ConfigMaps
   std::string namespace_name;
@@ -19,8 +20,9 @@ struct KeyObject {
 };
 
 // Files are replaced by rename, readable by the owner only, a certificate and its key in one step (both are written
-// before either is renamed; a reader that catches one of each reads again). An entry that is missing leaves the file as
-// it was, and is a problem.
+// before either is renamed; a reader that catches one of each reads again). An entry that is missing, empty, too large
+// or not base64 leaves every file of its object as it was, and is a problem: half of a new pair is worth less than the
+// old one. The same for an object that is deleted. An optional entry that is missing or empty has its file removed.
 class KeyFiles {
  public:
   KeyFiles(kube::Api& api, std::string folder, std::vector<KeyObject> objects, telemetry::Logger& log, Random random);
@@ -28,7 +30,8 @@ class KeyFiles {
   // Makes the folder (mode 0700). Errors: kInternal.
   [[nodiscard]] Status Start();
   void Stop();
-  [[nodiscard]] bool Ready() const;  // every mandatory file is there
+  // Every mandatory file is there, also those of an earlier life of this folder: what was known before goes on to hold.
+  [[nodiscard]] bool Ready() const;
   [[nodiscard]] std::vector<std::string> Problems() const;
 
  private:
