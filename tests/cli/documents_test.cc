@@ -152,12 +152,16 @@ TEST(Documents, EveryFieldOfAPolicyIsInATable) {
                 "matchLabels", "matchExpressions", "operator", "name", "sets", "untrusted", "maxEvicted"});
 }
 
+bool IsWebhooks(const std::string& text) {
+  return text.find("admission:") != std::string::npos || text.find("kubernetes:") != std::string::npos;
+}
+
 TEST(Documents, EveryFieldOfAConfigurationIsInATable) {
   std::set<std::string> known;
   for (const policy::SourceFile& block : Blocks("docs/configuration.md")) {
     if (block.text.find("kind: ValidatingWebhookConfiguration") != std::string::npos) continue;
     known.merge(KnownFields(block.text, [&](const std::string& text) {
-      bool webhook = block.text.find("admission:") != std::string::npos;
+      bool webhook = IsWebhooks(block.text);
       auto refused = [](const auto& config) { return config.ok() ? std::string() : config.error().ToString(); };
       return webhook ? refused(webhook::ParseConfig(text, "c")) : refused(agent::ParseConfig(text, "c"));
     }));
@@ -230,7 +234,7 @@ TEST(Documents, ConfigurationsAreRead) {
     files.push_back({example, ReadAll(example)});
   for (const policy::SourceFile& file : files) {
     if (file.text.find("kind: ValidatingWebhookConfiguration") != std::string::npos) continue;
-    if (file.text.find("admission:") != std::string::npos) {
+    if (IsWebhooks(file.text)) {
       ++webhooks;
       auto config = webhook::ParseConfig(file.text, file.name);
       EXPECT_TRUE(config.ok()) << config.error().ToString();
