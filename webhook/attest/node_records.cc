@@ -5,7 +5,6 @@
 
 #include "common/base/encoding.h"
 #include "common/base/limits.h"
-#include "common/codec/json.h"
 #include "common/session/nonce.h"
 #include "webhook/attest/binding_token.h"
 
@@ -41,20 +40,6 @@ int CompareEvidence(const ear::AttestationResult& a, WallTime a_issued, const ea
   }
   if (a_issued == b_issued) return 0;
   return a_issued < b_issued ? -1 : 1;
-}
-
-// A token of ours that has expired is still proof of the clock that its TPM had reached.
-Result<ear::VerifiedEar> VerifyAsOfItsTime(std::string_view token, const std::vector<crypto::PublicKey>& keys) {
-  const std::size_t first = token.find('.');
-  const std::size_t second = token.rfind('.');
-  if (first == std::string_view::npos || second <= first) return Error{Reason::kTokenMalformed, "", "no token"};
-  ASSIGN_OR_RETURN(Bytes payload, DecodeBase64Url(token.substr(first + 1, second - first - 1)));
-  ASSIGN_OR_RETURN(auto document, codec::JsonDocument::Parse(AsText(payload), {.max_bytes = limits::kTokenBytes}));
-  const auto issued = document.root().Find("iat");
-  const auto seconds = issued.has_value() ? issued->AsInt() : std::nullopt;
-  constexpr std::int64_t kLatest = 253402300799;
-  if (!seconds.has_value() || *seconds < 0 || *seconds > kLatest) return Error{Reason::kTokenMalformed, "", "no iat"};
-  return ear::Verify(token, keys, WallTime(std::chrono::seconds(*seconds)));
 }
 
 WallTime FirstExpiry(const ear::AttestationResult& result) {
@@ -153,15 +138,15 @@ NodeRecords::Examined NodeRecords::Examine(const kube::NodeAttestation& object) 
     examined.binding =
         Error{Reason::kNodeConflict, object.name, "the binding is the node " + examined.binding->node + "'s"};
   if (object.ear.empty()) return examined;
-  auto verified = ear::Verify(object.ear, keys, clock_.Wall());
-  if (!verified.ok() && verified.error().reason == Reason::kTokenExpired) {
-    auto expired = VerifyAsOfItsTime(object.ear, keys);
-    if (expired.ok() && expired->result().node == object.name) {
-      examined.clock = expired->result().clock;
-      examined.clock_ek = expired->result().ek;
-    }
-  }
+  auto verified = ear::VerifyPossiblyExpired(object.ear, keys, clock_.Wall());
   if (!verified.ok() || verified->result().node != object.name) return examined;
+  // DESIGN section 7: what has expired makes a node unknown to who starts now. It still proves how far its TPM's clock
+  // was.
+  if (verified->result().expires <= clock_.Wall()) {
+    examined.clock = verified->result().clock;
+    examined.clock_ek = verified->result().ek;
+    return examined;
+  }
   const WallTime issued = IssuedOf(verified->result());
   examined.result = Known{std::move(*verified), object.ear, issued};
   return examined;
@@ -169,15 +154,18 @@ NodeRecords::Examined NodeRecords::Examine(const kube::NodeAttestation& object) 
 
 Urgency NodeRecords::Ingest(kube::NodeAttestation object, std::optional<std::uint64_t> incarnation) {
   const std::string name = object.name;
+  std::unique_lock lock(mutex_);
+  auto found = records_.find(name);
+  const bool held = found != records_.end() && found->second.object.has_value();
+  if (held && found->second.object->resource_version == object.resource_version) return DueOf(name, found->second);
   std::optional<Examined> examined;
-  {
-    std::lock_guard lock(mutex_);
-    auto found = records_.find(name);
-    const bool held = found != records_.end() && found->second.object.has_value();
-    if (held && found->second.object->resource_version == object.resource_version) return DueOf(name, found->second);
-  }
-  examined = Examine(object);  // which takes its time, and others ask meanwhile
-  std::lock_guard lock(mutex_);
+  std::uint64_t by_keys;
+  do {
+    by_keys = key_changes_;
+    lock.unlock();
+    examined = Examine(object);  // which takes its time, and others ask meanwhile
+    lock.lock();
+  } while (by_keys != key_changes_);
   Record& record = records_[name];
   if (incarnation.has_value() && *incarnation != record.incarnation) return Urgency::kNone;
   if (record.object.has_value() && IsOlder(object.resource_version, record.object->resource_version))
@@ -245,7 +233,7 @@ void NodeRecords::ApplyResult(Record& record, Examined& examined) {
   const ear::AttestationResult& result = examined.result->ear.result();
   see(result.ek, result.clock);
   if (result.ek != record.binding->ek.text() || result.ak_name != record.binding->ak_name) return;
-  if (record.floor.has_value() && examined.result->issued <= *record.floor) return;
+  if (record.floor.has_value() && examined.result->issued < *record.floor) return;
   record.written = *examined.result;
   Adopt(record, std::move(*examined.result));
 }
@@ -285,6 +273,7 @@ void NodeRecords::DropObject(const std::string& name) {
   if (record.binding.has_value())
     record.released = std::max(record.released.value_or(WallTime::min()), record.binding->enrolled);
   Unbind(name, record);
+  if (record.floor.has_value()) *record.floor += Duration(1);  // the last one is over as well
   record.object.reset();
   record.binding_problem.reset();
   record.failure.reset();
@@ -303,6 +292,7 @@ void NodeRecords::KeysChanged() {
   std::vector<kube::NodeAttestation> objects;
   {
     std::lock_guard lock(mutex_);
+    ++key_changes_;
     for (const auto& [name, record] : records_) {
       if (record.object.has_value()) objects.push_back(*record.object);
     }
@@ -314,9 +304,7 @@ void NodeRecords::KeysChanged() {
     Record& record = records_[object.name];
     if (!record.object.has_value() || record.object->resource_version != object.resource_version) continue;
     if (record.best.has_value()) {
-      auto verified = ear::Verify(record.best->token, keys, clock_.Wall());
-      const bool good = verified.ok() || verified.error().reason == Reason::kTokenExpired;
-      if (!good) record.best.reset();
+      if (!ear::VerifyPossiblyExpired(record.best->token, keys, clock_.Wall()).ok()) record.best.reset();
     }
     Apply(object.name, record, std::move(examined));
   }
@@ -337,7 +325,7 @@ Result<Urgency> NodeRecords::Publish(const ear::VerifiedEar& result, const std::
   const bool nodeless = before_node_ && !uids_.contains(node) && result.result().node_uid.empty();
   if (!nodeless && !IsOfItsNode(node, known))
     return Error{Reason::kNodeUnknown, node, "the cluster has no Node with the UID that the result is about"};
-  if (record.floor.has_value() && known.issued <= *record.floor)
+  if (record.floor.has_value() && known.issued < *record.floor)
     return Error{Reason::kAkUnbound, node, "the challenge is from before the binding was released"};
   Adopt(record, std::move(known));
   return DueOf(node, record);

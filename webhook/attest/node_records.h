@@ -102,7 +102,7 @@ class NodeRecords {
     std::optional<WallTime> released;      // bindings made until then are over
     std::optional<Known> written;          // the object's result, if it is believed
     std::optional<Known> best;             // what counts
-    std::optional<WallTime> floor;         // results of challenges issued until then are over
+    std::optional<WallTime> floor;         // results of challenges issued before are over
     std::optional<kube::Failure> failure;  // the last one known
     bool own_failure = false;
   };
@@ -131,6 +131,7 @@ class NodeRecords {
   const Clock& clock_;
   const bool before_node_;
   mutable std::mutex mutex_;
+  std::uint64_t key_changes_ = 0;
   std::unordered_map<std::string, Record> records_;
   std::unordered_map<std::string, std::string> uids_;  // of Nodes, by name
   // Who claims an endorsement key: the first of them has it.

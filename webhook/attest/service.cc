@@ -349,7 +349,7 @@ void AttestationService::Count(const NodeName& node, const session::EvidenceRequ
   auto challenged = session::Challenger::IssuedAt(request.nonce);
   if (error.reason == Reason::kClockRewound && challenged.has_value()) {
     const auto last = parts_.enrolments.LastIssued(node.text());  // at any replica
-    if (parts_.nodes.IsOvertaken(node, *challenged) || (last.has_value() && *challenged < *last)) return;
+    if (parts_.nodes.IsOvertaken(node, *challenged) || (last.has_value() && *challenged <= *last)) return;
   }
   Fail(node, error);
 }

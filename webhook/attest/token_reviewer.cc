@@ -201,7 +201,7 @@ Result<NodeName> TokenReviewer::NodeOf(std::string_view token, const Deadline& d
   Result<NodeName> node = impl.Review(token, deadline);
   // Whose right it is to be wrong: ours, not the caller's.
   if (!node.ok() && node.error().reason != Reason::kIdentityUnauthenticated &&
-      ClassOf(node.error().reason) != ReasonClass::kUnavailable && node.error().reason != Reason::kKubeDenied)
+      ClassOf(node.error().reason) != ReasonClass::kUnavailable)
     node = Error{Reason::kInternal, "TokenReview", node.error().ToString()};
   lock.lock();
   impl.under_way.erase(key);

@@ -25,8 +25,8 @@ class TokenReviewer {
   TokenReviewer(kube::Api& api, const Clock& clock, Options options);
   ~TokenReviewer();
   // The node that the bearer of `token` runs on. A token that does not even claim to be the agents' is refused without
-  // asking anybody. Errors: kIdentityUnauthenticated, kKubeUnavailable, kKubeDenied (our own rights), kOverloaded (too
-  // many tokens at once that are not known), kInternal.
+  // asking anybody. Errors: kIdentityUnauthenticated, kKubeUnavailable, kOverloaded (too many tokens at once that are
+  // not known), kInternal (the API refuses us, too).
   [[nodiscard]] Result<NodeName> NodeOf(std::string_view token, const Deadline& deadline);
   // Within a few seconds.
   [[nodiscard]] Result<NodeName> NodeOf(std::string_view token);
