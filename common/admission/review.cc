@@ -207,12 +207,15 @@ Status ReadManifest(JsonView object, std::string_view default_namespace, ReviewR
   out.operation = "CREATE";
   out.kind = Qualified(group, kind);
   RETURN_IF_ERROR(ReadIdentity(object, "", out));
-  if (out.namespace_name.empty()) out.namespace_name = default_namespace;
   ASSIGN_OR_RETURN(auto resource, ResourceOf(group, kind));
-  if (!resource) return Ok();
-  out.resource = *resource;
-  ASSIGN_OR_RETURN(Route route, RouteOf({group, *resource, "", group, kind}));
+  Route route;
+  if (resource) {
+    out.resource = *resource;
+    ASSIGN_OR_RETURN(route, RouteOf({group, *resource, "", group, kind}));
+  }
   out.subject = route.subject;
+  // Most of ours are in no namespace.
+  if (out.namespace_name.empty() && out.subject != Subject::kPolicy) out.namespace_name = default_namespace;
   if (route.subject == Subject::kPolicy) out.policy_object = object.Serialize();
   ASSIGN_OR_RETURN(ObjectContents contents, ReadObject(object, route.shape));
   out.images = std::move(contents.images);

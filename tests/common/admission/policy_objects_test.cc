@@ -149,6 +149,7 @@ TEST(PolicyObjects, AManifestOfOursIsJudgedToo) {
   ASSERT_TRUE(result.ok());
   EXPECT_EQ(result.request().subject, Subject::kPolicy);
   EXPECT_EQ(result.request().resource, "nodepolicies");
+  EXPECT_EQ(result.request().namespace_name, "");
   EXPECT_THAT(result.request().policy_object, HasSubstr(R"("kind":"NodePolicy")"));
 }
 

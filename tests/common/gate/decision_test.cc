@@ -83,6 +83,40 @@ TEST(DecisionTest, TheAuditLineIsJsonWithEverything) {
   EXPECT_EQ(document->root().Find("microseconds")->AsInt(), 42);
 }
 
+TEST(DecisionTest, TheAuditLineTellsKindsOfPoliciesApart) {
+  Decision decision;
+  decision.Add(Approval{"image a", "signed", "release", kImagePolicy});
+  decision.Add(Finding{
+      "image a", "shop/signed", policy::Effect::kAudit, {Reason::kImageUnsigned, "", ""}, kNamespacedImagePolicy});
+  decision.Conclude();
+  auto line = AuditLine({}, decision, WallTime(Duration(0)), std::chrono::microseconds(1));
+  auto document = codec::JsonDocument::Parse(line, {.max_bytes = 10'000});
+  ASSERT_TRUE(document.ok());
+  EXPECT_EQ(document->root().Find("proven")->at(0).Find("policyKind")->AsString(), "ImagePolicy");
+  EXPECT_EQ(document->root().Find("findings")->at(0).Find("policyKind")->AsString(), "NamespacedImagePolicy");
+  EXPECT_EQ(document->root().Find("findings")->at(0).Find("policy")->AsString(), "shop/signed");
+}
+
+TEST(DecisionTest, WhatWasPinnedIsInTheAuditLog) {
+  admission::ReviewRequest request;
+  request.uid = "u-1";
+  request.user = "alice\n";
+  request.images = {{"spec.containers[0] (a)", "app:1"}, {"spec.containers[1] (b)", "app:2"}};
+  Pinning pinning{.pins = {{1, "app:2@sha256:00"}}, .unchanged = 0, .unverified = 1};
+  auto line = MutationLine(request, pinning, WallTime(Duration(0)), std::chrono::microseconds(42));
+  EXPECT_EQ(line.find('\n'), std::string::npos);
+  auto document = codec::JsonDocument::Parse(line, {.max_bytes = 10'000});
+  ASSERT_TRUE(document.ok());
+  auto root = document->root();
+  EXPECT_EQ(root.Find("msg")->AsString(), "mutation");
+  EXPECT_EQ(root.Find("uid")->AsString(), "u-1");
+  ASSERT_EQ(root.Find("pinned")->size(), 1U);
+  EXPECT_EQ(root.Find("pinned")->at(0).Find("where")->AsString(), "spec.containers[1] (b)");
+  EXPECT_EQ(root.Find("pinned")->at(0).Find("from")->AsString(), "app:2");
+  EXPECT_EQ(root.Find("pinned")->at(0).Find("to")->AsString(), "app:2@sha256:00");
+  EXPECT_EQ(root.Find("unverified")->AsInt(), 1);
+}
+
 struct CountCase {
   const char* name;
   std::vector<std::optional<Reason>> verdicts;  // nothing: vouches
