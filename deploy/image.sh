@@ -14,7 +14,7 @@ VERSION=$(sed -n 's/^project(gatehouse VERSION \([0-9.]*\).*/\1/p' "$REPO/CMakeL
 options=(--layers)
 ccache=${CCACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/ccache}
 if [ "${2:-}" = --no-cache ]; then
-  options=(--no-cache)
+  options+=(--no-cache)
 elif [ -d "$ccache" ]; then
   options+=(--volume "$ccache:/ccache")
 fi

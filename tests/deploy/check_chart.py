@@ -182,7 +182,7 @@ def check_webhooks(name, version, things):
                                 ("deployments", "UPDATE"), ("replicasets", "CREATE"), ("statefulsets", "CREATE"), ("daemonsets", "CREATE"),
                                 ("jobs", "CREATE"), ("cronjobs", "UPDATE")]:
         check(("validate.gatehouse.dev", resource, operation) in rules, name, resource, operation)
-    check({resource for hook, resource, _ in rules if hook == "mutate.gatehouse.dev"} <= {"pods"}, name, "mutates pods only")
+    check({resource for hook, resource, _ in rules if hook == "mutate.gatehouse.dev"} <= {"pods", "pods/ephemeralcontainers"}, name, "mutates pods only")
 
 
 def check_rights(name, things):
