@@ -228,6 +228,12 @@ Result<NodeAttestation> ReadNodeAttestation(const codec::JsonDocument& document,
     attestation.name = metadata.String("name");
     attestation.resource_version = metadata.OptionalString("resourceVersion").value_or("");
     attestation.uid = metadata.OptionalString("uid").value_or("");
+    const auto annotations = metadata.Raw("annotations");
+    const auto newer_than = annotations ? annotations->Find(kNewerThan) : std::nullopt;
+    if (newer_than) {
+      const auto time = codec::ParseTime(newer_than->AsString().value_or(""));
+      if (time.ok()) attestation.newer_than = *time;
+    }
   });
   reader.Object("spec", Presence::kRequired, [&](ObjectReader& spec) { ReadSpec(spec, attestation); });
   reader.Object("status", Presence::kOptional, [&](ObjectReader& status) { ReadStatus(status, attestation); });

@@ -14,6 +14,9 @@ namespace gatehouse::kube {
 inline constexpr std::string_view kTrustedLabel = "attestation.node-restriction.kubernetes.io/trusted";
 inline constexpr std::string_view kUntrustedTaint = "attestation.node-restriction.kubernetes.io/untrusted";
 inline constexpr std::string_view kNodeCondition = "GatehouseTrusted";
+// An annotation of a NodeAttestation: somebody waits for a result newer than this time (of an earlier one, RFC 3339),
+// even if it says the same.
+inline constexpr std::string_view kNewerThan = "gatehouse.dev/newer-than";
 
 enum class Verdict : std::uint8_t { kUnknown, kTrusted, kUntrusted, kExpired };
 [[nodiscard]] std::string_view Name(Verdict verdict);  // "Trusted"
@@ -38,6 +41,7 @@ struct NodeAttestation {
   std::string binding;  // JWS; who reads it verifies it
   std::string ear;      // JWT; empty before the first result
   std::optional<Failure> failure;
+  std::optional<WallTime> newer_than;  // kNewerThan, if it is a time; not written
   // For people; derived from the above when it is written.
   Verdict verdict = Verdict::kUnknown;
   WallTime since{};     // of the verdict

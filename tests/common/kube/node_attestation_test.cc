@@ -326,6 +326,16 @@ TEST(NodeAttestation, WhatAnotherReleaseWroteIsRead) {
   EXPECT_EQ(read->failure->reason, Reason::kNodeUntrusted) << "it takes trust away, whatever it is";
 }
 
+TEST(NodeAttestation, SomebodyWaitsForANewerOne) {
+  JsonValue object = *JsonValue::Parse(WriteNodeAttestation(Sample(), std::nullopt, false));
+  EXPECT_FALSE(Read(object.Write())->newer_than.has_value());
+  JsonValue& annotation = object.Member("metadata").Member("annotations").Member(kNewerThan);
+  annotation = JsonValue::String("2027-01-01T00:00:00Z");
+  EXPECT_EQ(Read(object.Write())->newer_than, kNow);
+  annotation = JsonValue::String("soon");
+  EXPECT_FALSE(Read(object.Write())->newer_than.has_value()) << "anybody's text breaks nothing";
+}
+
 TEST(NodeAttestation, WithoutAStatusNothingIsKnown) {
   auto read = Read(R"({"metadata":{"name":"n"},"spec":{"binding":"a.b.c"}})");
   ASSERT_TRUE(read.ok()) << read.error().ToString();
