@@ -81,6 +81,7 @@ CsrView ReadCsr(JsonView csr) {
   }
   if (request->other_subject_parts) return Refused("the subject has more than a common name and an organization");
   if (request->has_subject_alt_names) return Refused("the request has subject alternative names");
+  if (request->has_other_extensions) return Refused("the request asks for extensions");
   if (!UsagesAreAClients(Texts(Member(csr, "spec", "usages")))) {
     return Refused("the usages are not exactly those of a client certificate");
   }

@@ -11,8 +11,6 @@ namespace gatehouse::webhook {
 inline constexpr std::string_view kReportAnnotation = "gatehouse.dev/report";
 inline constexpr std::chrono::seconds kReplicaAlive{30};  // after a renewal
 
-// "2026-11-21T23:57:00.123000Z"
-[[nodiscard]] std::string FormatMicroTime(WallTime time);
 [[nodiscard]] std::string ReplicaLeaseName(const ReportOptions& options);
 // The whole object, to be created or merged.
 [[nodiscard]] std::string ReplicaLease(const ReportOptions& options, const std::string& report, WallTime now);

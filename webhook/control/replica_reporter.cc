@@ -1,8 +1,7 @@
-#include <cstdio>
 #include <optional>
 #include <utility>
 
-#include "common/codec/time.h"
+#include "common/kube/lease.h"
 #include "webhook/control/policy_status.h"
 #include "webhook/control/replica_lease.h"
 #include "webhook/control/worker.h"
@@ -23,15 +22,6 @@ std::string StatesOf(const ReplicaReport& report) {
 
 }  // namespace
 
-// metav1.MicroTime: Go reads exactly six digits.
-std::string FormatMicroTime(WallTime time) {
-  WallTime second = std::chrono::floor<std::chrono::seconds>(time);
-  std::string text = codec::FormatTime(second);
-  std::string millis = std::to_string((time - second).count());
-  text.pop_back();  // Z
-  return text + "." + std::string(3 - millis.size(), '0') + millis + "000Z";
-}
-
 std::string ReplicaLeaseName(const ReportOptions& options) {
   return options.name + "-replica-" + options.identity;
 }
@@ -46,7 +36,7 @@ std::string ReplicaLease(const ReportOptions& options, const std::string& report
   json.EndObject().Key("annotations").BeginObject().Member(kReportAnnotation, report).EndObject().EndObject();
   json.Key("spec").BeginObject().Member("holderIdentity", options.identity);
   json.Key("leaseDurationSeconds").Int(std::chrono::seconds(kReplicaAlive).count());
-  json.Member("renewTime", FormatMicroTime(now)).EndObject().EndObject();
+  json.Member("renewTime", kube::MicroTime(now)).EndObject().EndObject();
   return std::move(json).Finish();
 }
 

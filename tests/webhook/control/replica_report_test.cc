@@ -3,7 +3,6 @@
 
 #include "common/base/limits.h"
 #include "webhook/control/policy_status.h"
-#include "webhook/control/replica_lease.h"
 
 namespace gatehouse::webhook {
 namespace {
@@ -103,12 +102,6 @@ TEST(ReplicaReport, OfAnotherReleaseIsReadAsFarAsItIsKnown) {
       DecodeReport(R"({"version":2,"policies":{"ImagePolicy//a":{"generation":"1","inForce":true,"since":"today"}}})");
   ASSERT_TRUE(read.ok()) << read.error().ToString();
   EXPECT_TRUE(read->at("ImagePolicy//a").first.in_force);
-}
-
-TEST(ReplicaLease, MicroTimeHasSixDigits) {
-  EXPECT_EQ(FormatMicroTime(WallTime(Duration(1'795'262'400'000))), "2026-11-21T12:00:00.000000Z");
-  EXPECT_EQ(FormatMicroTime(WallTime(Duration(1'795'262'400'007))), "2026-11-21T12:00:00.007000Z");
-  EXPECT_EQ(FormatMicroTime(WallTime(Duration(1'795'262'400'120))), "2026-11-21T12:00:00.120000Z");
 }
 
 }  // namespace
