@@ -1,10 +1,11 @@
-// gatehouse: verify an image, check and test policies. Exit: 0 admitted, 1 refused, 2 usage or bad policy, 3 could not
-// check.
+// gatehouse: verify an image, check and test policies, ask a cluster. Exit: 0 admitted, 1 refused, 2 usage or bad
+// policy, 3 could not check. As kubectl-gatehouse in PATH it is a plugin: kubectl gatehouse.
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <iostream>
 
 #include "cli/options.h"
+#include "cli/show.h"
 
 namespace {
 
@@ -18,9 +19,42 @@ void AddRegistryOptions(CLI::App& command, gatehouse::cli::Options& options) {
       ->check(CLI::Range(1, 600));
 }
 
+void AddKubeOptions(CLI::App& command, gatehouse::cli::KubeOptions& options) {
+  command.add_option("--kubeconfig", options.kubeconfig, "kubeconfig file (else $KUBECONFIG, else ~/.kube/config)");
+  command.add_option("--context", options.context, "context of the kubeconfig (else its current one)");
+  command.add_option("--namespace,-n", options.namespace_name, "of pods (else the context's)");
+  command.add_option("--release", options.release, "name of the Helm release")->capture_default_str();
+  command.add_option("--system", options.system, "namespace of the Helm release")->capture_default_str();
+}
+
+// Verbs that ask a cluster.
+struct ClusterVerbs {
+  CLI::App* status;
+  CLI::App* why;
+  CLI::App* attest_now;
+};
+
+ClusterVerbs AddClusterVerbs(CLI::App& app, gatehouse::cli::Options& options) {
+  CLI::App& status = *app.add_subcommand("status", "what is in force, which nodes are trusted, what wants looking at");
+  AddKubeOptions(status, options.kube);
+  CLI::App& why = *app.add_subcommand("why", "why a pod does not run, or a node is not trusted");
+  why.add_option("NAME", options.subject, "pod NAME, node NAME, or NAME alone")->required()->expected(1, 2);
+  AddKubeOptions(why, options.kube);
+  AddRegistryOptions(why, options);
+  CLI::App& attest = *app.add_subcommand("attest", "attestation of nodes");
+  attest.require_subcommand(1);
+  CLI::App& now = *attest.add_subcommand("now", "have a node attest again, and say what came of it");
+  now.add_option("NODE", options.node, "name of the Node")->required();
+  now.add_option("--wait", options.wait_seconds, "seconds to wait for the result")->check(CLI::Range(1, 3600));
+  AddKubeOptions(now, options.kube);
+  return {&status, &why, &now};
+}
+
 int Run(int argc, char** argv) {
   gatehouse::cli::Options options;
-  CLI::App app("Verify images and test policies with the code that the admission webhook runs.", "gatehouse");
+  if (argc > 0) options.program = gatehouse::cli::ProgramName(argv[0]);
+  CLI::App app("Verify images and test policies with the code that the admission webhook runs; ask a cluster why.",
+               options.program);
   app.require_subcommand(1);
   app.set_version_flag("--version", GATEHOUSE_VERSION);
   app.footer("Exit status: 0 admitted, 1 refused, 2 wrong usage or bad policy, 3 could not be checked.");
@@ -57,6 +91,9 @@ int Run(int argc, char** argv) {
   AddRegistryOptions(test, options);
   add_output(test);
 
+  const ClusterVerbs cluster = AddClusterVerbs(app, options);
+  for (CLI::App* verb : {cluster.status, cluster.why, cluster.attest_now}) add_output(*verb);
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {  // lint-ok: M07 CLI11 reports by exception
@@ -65,8 +102,11 @@ int Run(int argc, char** argv) {
   options.json = output == "json";
   if (image.parsed()) return gatehouse::cli::VerifyImage(options);
   if (check.parsed()) return gatehouse::cli::PolicyCheck(options);
+  if (cluster.status->parsed()) return gatehouse::cli::ClusterStatus(options);
+  if (cluster.why->parsed()) return gatehouse::cli::Why(options);
+  if (cluster.attest_now->parsed()) return gatehouse::cli::AttestNow(options);
   if (options.review_file.empty() && options.manifest_file.empty()) {
-    std::cerr << "gatehouse: policy test needs --review FILE or --manifest FILE\n";
+    std::cerr << options.program << ": policy test needs --review FILE or --manifest FILE\n";
     return gatehouse::cli::kUsageOrPolicy;
   }
   return gatehouse::cli::PolicyTest(options);

@@ -48,25 +48,6 @@ Result<net::TransportOptions> TransportFor(const RegistryOptions& options) {
   return transport;
 }
 
-void WriteDecision(codec::JsonWriter& json, const gate::Decision& decision) {
-  json.Key("proven").BeginArray();
-  for (const gate::Approval& approval : decision.approvals()) {
-    json.BeginObject()
-        .Member("subject", approval.subject)
-        .Member("policy", approval.policy)
-        .Member("by", approval.by)
-        .EndObject();
-  }
-  json.EndArray().Key("findings").BeginArray();
-  for (const gate::Finding& finding : decision.findings()) {
-    json.BeginObject().Member("subject", finding.subject).Member("policy", finding.policy);
-    json.Member("effect", policy::Name(finding.effect)).Member("reason", Token(finding.error.reason));
-    json.Member("class", Token(ClassOf(finding.error.reason))).Member("where", finding.error.where);
-    json.Member("detail", finding.error.detail).Member("advice", Sentence(finding.error.reason)).EndObject();
-  }
-  json.EndArray();
-}
-
 }  // namespace
 
 std::shared_ptr<const policy::PolicySet> LoadOrComplain(const std::vector<std::string>& paths,
@@ -144,6 +125,37 @@ ExitCode ExitCodeOf(const gate::Decision& decision) {
   return definite ? kRefused : kCouldNotCheck;
 }
 
+void WriteDecision(codec::JsonWriter& json, const gate::Decision& decision) {
+  json.Key("proven").BeginArray();
+  for (const gate::Approval& approval : decision.approvals()) {
+    json.BeginObject()
+        .Member("subject", approval.subject)
+        .Member("policy", approval.policy)
+        .Member("by", approval.by)
+        .EndObject();
+  }
+  json.EndArray().Key("findings").BeginArray();
+  for (const gate::Finding& finding : decision.findings()) {
+    json.BeginObject().Member("subject", finding.subject).Member("policy", finding.policy);
+    json.Member("effect", policy::Name(finding.effect)).Member("reason", Token(finding.error.reason));
+    json.Member("class", Token(ClassOf(finding.error.reason))).Member("where", finding.error.where);
+    json.Member("detail", finding.error.detail).Member("advice", Sentence(finding.error.reason)).EndObject();
+  }
+  json.EndArray();
+}
+
+std::string DescribeDecision(const gate::Decision& decision) {
+  std::string text;
+  for (const gate::Approval& approval : decision.approvals()) {
+    text += "  ok    " + approval.subject + " (policy '" + approval.policy + "', by " + approval.by + ")\n";
+  }
+  for (const gate::Finding& finding : decision.findings()) {
+    text += "  " + std::string(policy::Name(finding.effect)) + (finding.effect == policy::Effect::kAudit ? " " : "  ") +
+            gate::Describe(finding) + "\n";
+  }
+  return text;
+}
+
 void Print(const std::string& subject, const gate::Decision& decision, bool json_wanted) {
   if (json_wanted) {
     codec::JsonWriter json;
@@ -153,14 +165,7 @@ void Print(const std::string& subject, const gate::Decision& decision, bool json
     std::cout << std::move(json).Finish() << "\n";
     return;
   }
-  std::cout << Printable(subject) << ": " << decision.outcome() << "\n";
-  for (const gate::Approval& approval : decision.approvals()) {
-    std::cout << "  ok    " << approval.subject << " (policy '" << approval.policy << "', by " << approval.by << ")\n";
-  }
-  for (const gate::Finding& finding : decision.findings()) {
-    std::cout << "  " << policy::Name(finding.effect) << (finding.effect == policy::Effect::kAudit ? " " : "  ")
-              << gate::Describe(finding) << "\n";
-  }
+  std::cout << Printable(subject) << ": " << decision.outcome() << "\n" << DescribeDecision(decision);
 }
 
 void PrintNotJudged(const std::string& subject, bool json_wanted) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/cluster.h"
 #include "common/base/clock.h"
 #include "common/gate/gate.h"
 #include "common/policy/loader.h"
@@ -33,6 +34,12 @@ struct Options {
   std::string review_file;
   std::string manifest_file;
   std::vector<std::string> trusted_nodes;
+  // verbs that ask a cluster
+  KubeOptions kube;
+  std::string program = "gatehouse";  // as it was called: "kubectl gatehouse" as a plugin
+  std::vector<std::string> subject;   // of why: NAME, or KIND NAME
+  std::string node;                   // of attest now
+  int wait_seconds = 60;
 };
 
 // Prints every error of the documents on stderr. Nothing if there is one.
@@ -58,6 +65,8 @@ class LocalGate {
 [[nodiscard]] ExitCode ExitCodeOf(const gate::Decision& decision);
 // Prints the decision: for people, or as one JSON object {"subject","outcome","proven":[…],"findings":[…]}.
 void Print(const std::string& subject, const gate::Decision& decision, bool json);
+void WriteDecision(codec::JsonWriter& json, const gate::Decision& decision);  // "proven" and "findings"
+[[nodiscard]] std::string DescribeDecision(const gate::Decision& decision);
 // Of a request whose kind Gatehouse lets through without looking: {"subject","outcome":"not judged"}.
 void PrintNotJudged(const std::string& subject, bool json);
 void PrintError(const Error& error, bool json);
@@ -65,5 +74,11 @@ void PrintError(const Error& error, bool json);
 [[nodiscard]] int VerifyImage(const Options& options);
 [[nodiscard]] int PolicyCheck(const Options& options);
 [[nodiscard]] int PolicyTest(const Options& options);
+// kAdmitted if nothing wants looking at.
+[[nodiscard]] int ClusterStatus(const Options& options);
+// kAdmitted if Gatehouse does not hold it back.
+[[nodiscard]] int Why(const Options& options);
+// kAdmitted if the node is trusted after it; kCouldNotCheck if no result came in time.
+[[nodiscard]] int AttestNow(const Options& options);
 
 }  // namespace gatehouse::cli
