@@ -6,11 +6,13 @@
 # /usr/share/gatehouse/packages.txt.
 ARG BASE=debian:bookworm-slim
 
-FROM ${BASE} AS build
+FROM ${BASE} AS tools
 COPY deps/apt-build.txt /src/deps/
 RUN apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(sed 's/#.*//' /src/deps/apt-build.txt) \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt /var/cache/ldconfig/aux-cache /var/log/*
+
+FROM tools AS build
 WORKDIR /src
 COPY . .
 # A compiler cache that is mounted at /ccache is used; it makes no difference to what comes out.

@@ -11,12 +11,13 @@ STORE=$CACHE/images
 BASE=${BASE:-localhost/gatehouse-base:bookworm}
 VERSION=$(sed -n 's/^project(gatehouse VERSION \([0-9.]*\).*/\1/p' "$REPO/CMakeLists.txt")
 
-options=(--layers)
+fresh=()
+compiler_cache=()
 ccache=${CCACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/ccache}
 if [ "${2:-}" = --no-cache ]; then
-  options+=(--no-cache)
+  fresh=(--no-cache)
 elif [ -d "$ccache" ]; then
-  options+=(--volume "$ccache:/ccache")
+  compiler_cache=(--volume "$ccache:/ccache")
 fi
 
 mkdir -p "$STORE/store" "$STORE/run" "$(dirname "$OUT")"
@@ -24,16 +25,21 @@ exec 9>"$STORE/lock"
 flock 9
 B=(--root "$STORE/store" --runroot "$STORE/run" --storage-driver overlay)
 "$REPO/deps/base_image.sh" "$BASE" "${B[@]}"
-# Isolation chroot and the host's network: nothing of the machine's own network is touched.
-buildah "${B[@]}" bud "${options[@]}" --isolation chroot --network host --pull=false --timestamp "${SOURCE_DATE_EPOCH:-0}" \
-  --build-arg "BASE=$BASE" --build-arg "SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-0}" --label "org.opencontainers.image.version=$VERSION" \
-  --format oci --tag "localhost/gatehouse:$VERSION" "$REPO" >"$STORE/build.log" 2>&1 || {
-  tail -40 "$STORE/build.log" >&2
-  exit 1
+build() { # OPTION...
+  # Isolation chroot and the host's network: nothing of the machine's own network is touched.
+  buildah "${B[@]}" bud --layers "${fresh[@]}" --isolation chroot --network host --pull=false --timestamp "${SOURCE_DATE_EPOCH:-0}" \
+    --build-arg "BASE=$BASE" --build-arg "SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-0}" --format oci "$@" "$REPO" >>"$STORE/build.log" 2>&1 || {
+    tail -40 "$STORE/build.log" >&2
+    exit 1
+  }
 }
+: >"$STORE/build.log"
+# The compiler has a name of its own, so that the next build finds it after what has none is removed below.
+[ "${#fresh[@]}" -gt 0 ] || build --target tools --tag localhost/gatehouse-tools:bookworm
+build "${compiler_cache[@]}" --label "org.opencontainers.image.version=$VERSION" --tag "localhost/gatehouse:$VERSION"
 rm -f "$OUT"
 buildah "${B[@]}" push --quiet --format oci "localhost/gatehouse:$VERSION" "oci-archive:$OUT:gatehouse:$VERSION"
-# Without this every build would leave its stages behind.
+# Without this every build would leave its objects behind.
 buildah "${B[@]}" rmi --prune >/dev/null 2>&1 || true
 tar -xOf "$OUT" index.json | python3 -c 'import json, sys; print("digest", json.load(sys.stdin)["manifests"][0]["digest"])'
 echo "bytes $(stat -c %s "$OUT")"
