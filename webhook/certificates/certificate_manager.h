@@ -26,7 +26,9 @@ struct CertificateOptions {
 // Makes what is missing, renews at two thirds of the validity, in steps of which each is safe to stop at: a new CA is
 // in the bundle (N-public, caBundles) for `overlap` before anything is signed by it, and the old one stays in the
 // bundle for as long after. What somebody else changed (a caBundle, a name that the certificate lacks) is put right.
-// Writes with resourceVersion, never by force. Pure core: NextStep() below.
+// Writes with resourceVersion, never by force. What is decided is in certificate_steps.h (pure), with the rules of
+// whose objects are whose; here it is read and written. One step that cannot be carried out does not hold up the
+// others.
 class CertificateManager {
  public:
   CertificateManager(kube::Api& api, CertificateOptions options, std::function<bool()> leading, const Clock& clock,
@@ -35,8 +37,11 @@ class CertificateManager {
   void Start();
   void Stop();
   void Kick();  // elected
-  // One round, as the thread does it. Returns how long until the next one is needed. Errors: those of kube::Api.
+  // One round, as the thread does it: steps until nothing is due. Returns how long until the next one is needed. Does
+  // nothing while `leading` says no. Errors: those of kube::Api, kConfigInvalid (a name of dns_names).
   [[nodiscard]] Result<Duration> RunOnce();
+  // What an operator has to put right, as of the last round.
+  [[nodiscard]] std::vector<std::string> Problems() const;
 
  private:
   struct Impl;
