@@ -84,22 +84,18 @@ Result<ClusterBindings::Step> ClusterBindings::Try(Enrolment enrolment) {
 Result<ClusterBindings::Step> ClusterBindings::Store(const NodeRecords::BindingView& view, const Enrolment& enrolment) {
   ASSIGN_OR_RETURN(std::string jws, SignBinding(enrolment, parts_.signing_key(), parts_.api.clock().Wall()));
   // Anew, also in place of another: no result of the key before it is one of this key's.
-  kube::NodeAttestation object{.name = enrolment.node,
-                               .resource_version = view.object.has_value() ? view.object->resource_version : "",
-                               .uid = view.object.has_value() ? view.object->uid : "",
-                               .node_uid = enrolment.node_uid,
-                               .ek = enrolment.ek.text(),
-                               .ak = enrolment.ak_name,
-                               .enrolled = enrolment.enrolled,
-                               .binding = std::move(jws),
-                               .ear = "",
-                               .failure = std::nullopt,
-                               .verdict = kube::Verdict::kUnknown,
-                               .since = parts_.api.clock().Wall(),
-                               .attested = WallTime{},
-                               .expires = WallTime{},
-                               .reasons = {},
-                               .message = ""};
+  kube::NodeAttestation object;
+  object.name = enrolment.node;
+  if (view.object.has_value()) {
+    object.resource_version = view.object->resource_version;
+    object.uid = view.object->uid;
+  }
+  object.node_uid = enrolment.node_uid;
+  object.ek = enrolment.ek.text();
+  object.ak = enrolment.ak_name;
+  object.enrolled = enrolment.enrolled;
+  object.binding = std::move(jws);
+  object.since = parts_.api.clock().Wall();
   const std::string json = kube::WriteNodeAttestation(object, std::nullopt, parts_.owned && !object.node_uid.empty());
   const Deadline deadline(parts_.api.clock(), kPatience);
   auto answer = view.object.has_value() ? parts_.api.Replace(PathOf(enrolment.node), json, deadline)

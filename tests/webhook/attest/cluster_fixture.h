@@ -161,6 +161,9 @@ class ClusterFixture : public AttestFixture {
   // Waits until what the API has was seen by the replica: it answers an update that comes after.
   void Settle(Replica& replica) {
     const std::string name = "settle-" + std::to_string(++settled);
+    AddNode(name, "uid-settle");
+    ASSERT_TRUE(Eventually([&] { return replica.bindings->NodeUid(name) == "uid-settle"; }));
+    RemoveNode(name);
     kube.Put(R"({"apiVersion":"gatehouse.dev/v1alpha1","kind":"NodeAttestation","metadata":{"name":")" + name +
              R"("},"spec":{"ek":"sha256:)" + std::string(64, '0') +
              R"(","ak":"00","enrolled":"2026-01-01T00:00:00Z",)" + R"("binding":"x"}})");

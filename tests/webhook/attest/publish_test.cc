@@ -81,6 +81,26 @@ TEST_F(ClusterFixture, AResultThatSaysNothingNewIsNotWrittenBeforeHalfOfTheValid
   EXPECT_GT(a->Trust("worker-1").expires, clock.Wall() + std::chrono::seconds(590));
 }
 
+TEST_F(ClusterFixture, AResultThatSomebodyWaitsForIsWrittenOnce) {
+  auto a = Start();
+  ASSERT_TRUE(a->Enrol("worker-1", node).ok());
+  ASSERT_TRUE(a->Attest("worker-1", node).ok());
+  ASSERT_TRUE(Says("worker-1", "Trusted"));
+  const std::string attested = ObjectText("worker-1", {"status", "attested"});
+  Change("worker-1", [&](fakes::JsonValue& object) {
+    object.Member("metadata").Member("annotations").Member(kube::kNewerThan) = fakes::JsonValue::String(attested);
+  });
+  Settle(*a);
+  const std::size_t before = Patches("worker-1");
+  EXPECT_EQ(ObjectText("worker-1", {"status", "attested"}), attested);  // there is none yet
+  ASSERT_TRUE(a->Attest("worker-1", node).ok());
+  EXPECT_TRUE(Eventually([&] { return ObjectText("worker-1", {"status", "attested"}) != attested; }));
+  Settle(*a);
+  ASSERT_TRUE(a->Attest("worker-1", node).ok());
+  Settle(*a);
+  EXPECT_EQ(Patches("worker-1"), before + 1);
+}
+
 TEST_F(ClusterFixture, AChangedVerdictIsWrittenAtOnceAndSoAreItsReasons) {
   auto a = Start();
   ASSERT_TRUE(a->Enrol("worker-1", node).ok());

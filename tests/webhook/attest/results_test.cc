@@ -65,6 +65,18 @@ TEST_F(AttestBySets, SetThatIsNotMetIsNamed) {
   EXPECT_NE(trust.findings[0].where.find("fleet/spring"), std::string::npos) << trust.findings[0].where;
 }
 
+TEST_F(AttestBySets, PolicyWhoseReferenceValuesAreNotThereTrustsNobody) {
+  policy::PolicySet changed = *set;
+  changed.node_policies.at(0).reference_values = {"gone"};
+  set = std::make_shared<policy::PolicySet>(std::move(changed));
+  ASSERT_TRUE(Enrol("worker-1", node).ok());
+  ASSERT_TRUE(Attest("worker-1", node).ok());
+  auto trust = Trust("worker-1");
+  EXPECT_EQ(trust.state, NodeState::kUntrusted);
+  ASSERT_FALSE(trust.findings.empty());
+  EXPECT_EQ(trust.findings[0].reason, Reason::kReferenceExpired);
+}
+
 // --- the time of a result is that of its challenge
 
 TEST_F(AttestFixture, EvidenceThatComesLateIsNoFresherForThat) {
