@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <deque>
 #include <utility>
 
 #include "common/base/encoding.h"
@@ -18,13 +19,14 @@ namespace {
 using Effect = policy::UntrustedTaint::Effect;
 
 constexpr std::chrono::seconds kTimeout{10};
-constexpr std::chrono::milliseconds kTick{500};   // between looks at who leads
-constexpr std::chrono::seconds kRetry{5};         // after a write that failed
-constexpr std::chrono::minutes kSweep{5};         // everything is looked at again that often, though nothing happened
-constexpr std::chrono::minutes kMessagePause{1};  // between writes of a condition of which only the message changed
-constexpr std::chrono::seconds kSettle{60};       // after a change of policies, for results to be judged again
-constexpr std::chrono::hours kEvictionKept{24};   // kEvictedLabel, or for the longest window of a policy
-constexpr int kAttempts = 4;                      // of a write that finds the Node changed
+constexpr std::chrono::milliseconds kTick{500};  // between looks at who leads
+constexpr std::chrono::seconds kRetry{5};        // after a write that failed
+constexpr std::chrono::minutes kSweep{5};        // everything is looked at again that often, though nothing happened
+constexpr std::chrono::minutes kConditionWindow{1};  // within which a condition is written so often at most, and its
+constexpr std::size_t kConditionWrites = 5;          // message alone once
+constexpr std::chrono::seconds kSettle{60};          // after a change of policies, for results to be judged again
+constexpr std::chrono::hours kEvictionKept{24};      // kEvictedLabel, or for the longest window of a policy
+constexpr int kAttempts = 4;                         // of a write that finds the Node changed
 constexpr std::size_t kMessageBytes = 1024;
 
 class NodeObserver final : public kube::Observer {
@@ -125,8 +127,8 @@ struct NodeController::Impl {
     std::optional<WallTime> since;
     std::optional<std::optional<kube::Verdict>> announced;
     bool capped = false;
-    std::optional<MonoTime> condition_written;
-    std::optional<MonoTime> settling;  // since when its result is not of the policies as they are now
+    std::deque<MonoTime> condition_written;  // of late
+    std::optional<MonoTime> settling;        // since when its result is not of the policies as they are now
   };
   struct Moment {
     std::shared_ptr<const policy::PolicySet> policies;
@@ -406,14 +408,17 @@ Status NodeController::Impl::WriteCondition(NodeState& node, const WantedMarks& 
   auto patch = ConditionPatch(node, wanted, now);
   if (!patch.has_value()) return Ok();
   MonoTime mono = parts.clock.Mono();
-  // What an agent sends can make the message another one each time; that is not worth a write each time.
+  auto& written = of_node.condition_written;
+  while (!written.empty() && mono - written.front() >= kConditionWindow) written.pop_front();
+  // What an agent sends can make the message another one each time; that is not worth a write each time. And a kubelet
+  // may write any condition of its Node: one that writes ours again and again is not to use up what all nodes share.
   bool only_message = node.condition.has_value() && node.Marks().condition == wanted.marks.condition;
-  if (only_message && of_node.condition_written.has_value() && mono - *of_node.condition_written < kMessagePause) {
-    queue.AddAt(node.name, now + kMessagePause);
+  if (written.size() >= (only_message ? 1 : kConditionWrites)) {
+    queue.AddAt(node.name, now + std::chrono::ceil<Duration>(written.front() + kConditionWindow - mono));
     return Ok();
   }
   RETURN_IF_ERROR(Send(node, "status", kube::PatchType::kStrategic, *patch));
-  of_node.condition_written = mono;
+  written.push_back(mono);
   return Ok();
 }
 

@@ -28,6 +28,9 @@ struct ReportOptions {
   std::string namespace_name;
   std::string name;      // of the release: Leases are NAME-replica-IDENTITY
   std::string identity;  // of this process
+  // The pod that this process runs in, if in any: its Lease goes with it, also when nobody is left who may remove it.
+  std::string pod_name = {};
+  std::string pod_uid = {};
 };
 
 // Every process: renews its own Lease with the report each ten seconds.

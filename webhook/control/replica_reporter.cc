@@ -31,6 +31,10 @@ std::string ReplicaLease(const ReportOptions& options, const std::string& report
   json.BeginObject().Member("apiVersion", "coordination.k8s.io/v1").Member("kind", "Lease");
   json.Key("metadata").BeginObject().Member("name", ReplicaLeaseName(options));
   json.Member("namespace", options.namespace_name);
+  if (!options.pod_name.empty() && !options.pod_uid.empty()) {
+    json.Key("ownerReferences").BeginArray().BeginObject().Member("apiVersion", "v1").Member("kind", "Pod");
+    json.Member("name", options.pod_name).Member("uid", options.pod_uid).EndObject().EndArray();
+  }
   json.Key("labels").BeginObject().Member("app.kubernetes.io/component", "replica");
   json.Member("app.kubernetes.io/instance", options.name).Member("app.kubernetes.io/managed-by", "gatehouse");
   json.EndObject().Key("annotations").BeginObject().Member(kReportAnnotation, report).EndObject().EndObject();

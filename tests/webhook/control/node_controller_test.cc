@@ -376,7 +376,7 @@ TEST_F(NodeControllerTest, AnEvictionOfWhichTheAnswerIsLostIsCounted) {
     Attest(name, false);
   }
   SetPolicies({Tainting(Effect::kNoExecute)});
-  Start();
+  Start({.stale_after = hours(1000)});  // the watch is to tell nothing
   for (const char* name : {"n1", "n2"}) ASSERT_TRUE(Settled(name, "false", "NoSchedule/untrusted", "Untrusted"));
   cluster_.server.EndWatches();
   cluster_.server.Fail({.verb = "WATCH", .status = 503, .times = 1000});
@@ -434,6 +434,52 @@ TEST_F(NodeControllerTest, Adversarial_G5_AForgedLabelDoesNotStay) {
   SetPolicies({Tainting(Effect::kNoSchedule)});
   Start();
   EXPECT_TRUE(Settled("n1", "false", "NoSchedule/unknown", "Unknown"));
+}
+
+TEST_F(NodeControllerTest, AKubeletThatForgesTheConditionDoesNotUseUpOurWrites) {
+  PutNode("n1");
+  SetPolicies({Tainting(Effect::kNoSchedule)});
+  Start();
+  ASSERT_TRUE(Settled("n1", "false", "NoSchedule/unknown", "Unknown"));
+  const auto forge = [&] {
+    JsonValue node = Node("n1");
+    for (JsonValue& condition : node.Member("status").Member("conditions").elements) {
+      if (condition.TextAt({"type"}) != kube::kNodeCondition) continue;
+      condition.Member("status") = JsonValue::String("True");
+      condition.Member("reason") = JsonValue::String("Trusted");
+    }
+    cluster_.server.Put(node.Write());
+  };
+  const auto writes = [&] { return cluster_.server.Count("PATCH", "/api/v1/nodes/n1/status"); };
+  for (int i = 0; i < 30 && writes() < 5; ++i) {
+    forge();
+    EXPECT_TRUE(Await([&] { return Condition("n1").TextAt({"reason"}) == "Unknown" || writes() >= 5; }));
+  }
+  EXPECT_EQ(writes(), 5U);
+  forge();
+  EXPECT_TRUE(Stays([&] { return writes() == 5; }));
+  EXPECT_EQ(Label("n1"), "false") << "which no kubelet can write";
+  cluster_.clock.Advance(seconds(60));
+  EXPECT_TRUE(Settled("n1", "false", "NoSchedule/unknown", "Unknown")) << "in the end it is put right";
+}
+
+TEST_F(NodeControllerTest, WhileAWatchIsSilentNothingIsWritten) {
+  PutNode("n1");
+  Attest("n1");
+  SetPolicies({Tainting(Effect::kNoSchedule)});
+  Start();
+  ASSERT_TRUE(Settled("n1", "true", "", "Trusted"));
+  ASSERT_TRUE(Await([&] { return HasEvent("AttestationTrusted"); }));
+  for (const char* verb : {"LIST", "WATCH"}) {
+    cluster_.server.Fail({.verb = verb, .path = "/apis/gatehouse.dev", .status = 503, .times = 1'000'000});
+  }
+  cluster_.server.EndWatches();
+  ASSERT_TRUE(Await([&] { return !controller_->Problems().empty(); }));
+  std::size_t writes = Writes();
+  cluster_.clock.Advance(minutes(30));
+  EXPECT_TRUE(Stays([&] { return Writes() == writes; })) << "what it proved meanwhile is not known";
+  cluster_.server.ClearFaults();
+  EXPECT_TRUE(Settled("n1", "false", "NoSchedule/expired", "Expired"));
 }
 
 TEST_F(NodeControllerTest, ResultsOfAKeyThatIsTrustedNoMoreCountNoMore) {

@@ -106,6 +106,19 @@ TEST_F(PolicyStatusTest, ReporterCreatesRenewsAndRemovesItsLease) {
   EXPECT_FALSE(lease().has_value());
 }
 
+TEST_F(PolicyStatusTest, TheLeaseOfAPodGoesWithIt) {
+  ReportOptions options = OptionsOf("pod-1");
+  EXPECT_EQ(ReplicaLease(options, "{}", cluster_.clock.Wall()).find("ownerReferences"), std::string::npos);
+  options.pod_name = "pod-1";
+  options.pod_uid = "u1";
+  JsonValue lease = *JsonValue::Parse(ReplicaLease(options, "{}", cluster_.clock.Wall()));
+  const auto& owners = lease.At({"metadata", "ownerReferences"})->elements;
+  ASSERT_EQ(owners.size(), 1U);
+  EXPECT_EQ(owners[0].TextAt({"kind"}), "Pod");
+  EXPECT_EQ(owners[0].TextAt({"name"}), "pod-1");
+  EXPECT_EQ(owners[0].TextAt({"uid"}), "u1");
+}
+
 TEST_F(PolicyStatusTest, ReporterMakesItsLeaseAgainIfSomebodyRemovedIt) {
   ReplicaReporter reporter(
       cluster_.api, OptionsOf("pod-1"), [] { return ReplicaReport{}; }, cluster_.log);
