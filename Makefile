@@ -49,10 +49,13 @@ image: ## the image of the three programs as an OCI archive, IMAGE_ARCHIVE=FILE 
 chart: deps ## check the Helm chart and the manifests that are made from it
 	@tests/deploy/check.sh
 
+chart-live: build ## install the chart into a real API server, run the programs with its rights (as root; after make e2e)
+	@tests/deploy/lifecycle.sh && GATEHOUSE_BIN=$(CURDIR)/build/release/bin tests/deploy/programs.sh
+
 manifests: deps ## make deploy/manifests from the chart anew
 	@deploy/manifests/render.sh
 
 clean: ## remove build/
 	@rm -rf build
 
-.PHONY: help deps build test demo e2e bench fuzz asan tsan tidy lint format image chart manifests clean
+.PHONY: help deps build test demo e2e bench fuzz asan tsan tidy lint format image chart chart-live manifests clean

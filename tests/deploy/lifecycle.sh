@@ -2,7 +2,7 @@
 # lifecycle.sh: the chart against a real API server: what is installed is what the server takes, each ServiceAccount may do what it needs and no more,
 # an upgrade keeps what the leader wrote, an uninstall leaves nothing. Nothing of Gatehouse runs.
 set -euo pipefail
-# shellcheck source=lib.sh
+# shellcheck source=tests/deploy/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 # may ACCOUNT VERB RESOURCE [NAME|-] [NAMESPACE] [SUBRESOURCE], may_not likewise

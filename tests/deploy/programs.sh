@@ -2,7 +2,7 @@
 # programs.sh: the programs of GATEHOUSE_BIN as the chart configures them, split into roles, each with the rights of its ServiceAccount and no others,
 # against a real API server: certificates are made and published, policies judged and in force, pods admitted and refused, and no request is denied.
 set -euo pipefail
-# shellcheck source=lib.sh
+# shellcheck source=tests/deploy/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 : "${GATEHOUSE_BIN:?a folder with gatehouse-webhook}"
 declare -A METRICS=([admission]=9081 [attestation]=9082 [controller]=9083)
@@ -36,7 +36,7 @@ policy() { # NAME MODE MORE
   printf '{"apiVersion": "gatehouse.dev/v1alpha1", "kind": "ImagePolicy", "metadata": {"name": "%s"}, "spec": {"images": [{"glob": "app.test/**"}],
     "authorities": [{"name": "nobody", "static": {"action": "fail", "message": "not today"}}], "mode": "%s"%s}}' "$1" "$2" "${3:-}"
 }
-pod() { printf '{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "%s", "namespace": "demo"}, "spec": {"containers": [{"name": "c", "image": "%s@sha256:%064d"}]}}' "$1" "$2" 1; }
+pod() { printf '{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "%s", "namespace": "demo"}, "spec": {"automountServiceAccountToken": false, "containers": [{"name": "c", "image": "%s@sha256:%064d"}]}}' "$1" "$2" 1; }
 in_force() { [ "$(K get imagepolicy "$1" -o 'jsonpath={.status.conditions[?(@.type=="InForce")].status}')" = True ]; }
 
 start_api_server
@@ -80,8 +80,37 @@ ok "enforce refuses"
 K -n demo delete pod audited --wait=false >/dev/null
 ok "DELETE is not asked about"
 
+node() { K get node worker-1 -o "jsonpath=$1"; }
+marked() { [ "$(node '{.metadata.labels.attestation\.node-restriction\.kubernetes\.io/trusted}')" = false ]; }
+create '{"apiVersion": "v1", "kind": "Node", "metadata": {"name": "worker-1"}}' >/dev/null
+K apply -f "$REPO/examples/policies/workers.yaml" >/dev/null
+wait_for 30 marked
+ok "a node that never attested gets the label"
+wait_for 10 test -n "$(node '{.status.conditions[?(@.type=="GatehouseTrusted")].status}')"
+ok "and the condition"
+
+# An agent's pod, as the kubelet of worker-1 would have it, and a call with its token.
+create '{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "agent", "namespace": "gatehouse-system"}, "spec": {"nodeName": "worker-1",
+  "serviceAccountName": "gatehouse-agent", "automountServiceAccountToken": false, "containers": [{"name": "c", "image": "x"}]}}' >/dev/null
+challenge() { # NODE TOKEN: the status of the answer
+  printf '%s' "$ca" >"$DIR/ca.crt"
+  curl -s -o "$DIR/out" -w '%{http_code}' --cacert "$DIR/ca.crt" --resolve gatehouse-attestation.$NS.svc:8444:10.0.0.1 -H "Authorization: Bearer $2" \
+    -H 'Content-Type: application/json' -d "{\"node\": \"$1\", \"akName\": \"000b$(printf %064d 0)\", \"banks\": [\"sha256\"]}" https://gatehouse-attestation.$NS.svc:8444/v1/challenge
+}
+token() { K -n $NS create token gatehouse-agent --audience "$1" --bound-object-kind Pod --bound-object-name agent; }
+agent_token=$(token gatehouse)
+status=$(challenge worker-1 "$agent_token")
+[[ $status != 401 && $status != 403 && $status != 503 ]] || fail "an agent for its own node: $status $(cat "$DIR/out")"
+ok "an agent's token speaks for its own node ($status)"
+[ "$(challenge worker-2 "$agent_token")" = 403 ] || fail "$(cat "$DIR/out")"
+ok "and for no other"
+[ "$(challenge worker-1 "$(token https://kubernetes.default.svc)")" = 401 ] || fail "$(cat "$DIR/out")"
+ok "a token for another audience is nobody's"
+
 for role in controller admission attestation; do
-  denied=$(curl -fsS "http://10.0.0.1:${METRICS[$role]}/metrics" | grep '^gatehouse_kube_requests_total.*outcome="denied"' | grep -v ' 0$' || true)
+  metrics=$(curl -fsS "http://10.0.0.1:${METRICS[$role]}/metrics" | grep '^gatehouse_kube_requests_total')
+  grep -q 'outcome="ok"' <<<"$metrics" || fail "$role asked nothing"
+  denied=$(grep 'outcome="denied"' <<<"$metrics" | grep -v ' 0$' || true)
   [ -z "$denied" ] || fail "$role: $denied: $(grep kube-denied "$DIR/$role/log" | tail -2)"
   ok "$role needs no right that it does not have"
 done
