@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "common/appraisal/tpm.h"
 #include "common/codec/json.h"
 #include "common/crypto/key.h"
 #include "common/ear/ear.h"

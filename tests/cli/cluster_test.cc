@@ -1,0 +1,575 @@
+// status, why and attest now: the real program against an API server at a port, with a signed image in a registry.
+#include "common/base/encoding.h"
+#include "common/codec/time.h"
+#include "common/codec/yaml.h"
+#include "common/ear/ear.h"
+#include "common/kube/lease.h"
+#include "common/kube/node_attestation.h"
+#include "common/policy/loader.h"
+#include "tests/cli/support.h"
+#include "tests/fakes/kube_api_server.h"
+#include "tests/fakes/pki.h"
+
+namespace gatehouse::cli {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
+
+constexpr Duration kMinute{60'000};
+
+std::string AsJson(const std::string& yaml) {
+  auto documents = codec::ParseYaml(yaml, "test");
+  EXPECT_TRUE(documents.ok()) << documents.error().ToString();
+  return documents->front().root().Serialize();
+}
+
+class ClusterVerbs : public CliTest {
+ protected:
+  ClusterVerbs() {
+    Write("kubeconfig", server_.KubeConfig(root_.pem()));
+    api_.RequireToken("token-of-the-test");
+    PutPolicy(ImagePolicyYaml("release", "{registry}/**", KeyAuthority(key_.Public())));
+    PutPolicy(NodePolicyYaml());
+    PutPolicy(
+        "apiVersion: gatehouse.dev/v1alpha1\nkind: TrustRoot\nmetadata: {name: vendors}\nspec:\n  tpm:\n    "
+        "certificates: |\n" +
+        fakes::IndentedPem(root_.pem(), 6));
+    Put(R"({"apiVersion":"v1","kind":"Namespace","metadata":{"name":"shop"}})");
+    codec::JsonWriter keys;
+    keys.BeginObject().Member("apiVersion", "v1").Member("kind", "ConfigMap").Key("metadata").BeginObject();
+    keys.Member("name", "gatehouse-public").Member("namespace", "gatehouse-system").EndObject();
+    keys.Key("data").BeginObject().Member("signing-keys.pem", signing_.Public().Pem()).EndObject().EndObject();
+    Put(std::move(keys).Finish());
+    PutLease("gatehouse-leader", "replica-a", Now());
+    PutLease("gatehouse-replica-replica-a", "replica-a", Now());
+    PutLease("gatehouse-replica-replica-b", "replica-b", Now());
+  }
+
+  static WallTime Now() { return std::chrono::floor<Duration>(std::chrono::system_clock::now()); }
+  void Put(const std::string& json) { api_.Put(Filled(json)); }
+
+  // As the leader writes its status.
+  void PutPolicy(const std::string& yaml, const std::string& in_force = "True", const std::string& message = "") {
+    fakes::JsonValue object = *fakes::JsonValue::Parse(AsJson(Filled(yaml)));
+    api_.Put(object.Write());
+    codec::JsonWriter status;
+    status.BeginObject().Key("observedGeneration").Int(1).Key("conditions").BeginArray().BeginObject();
+    status.Member("type", "InForce").Member("status", in_force).Member("message", message).EndObject().EndArray();
+    status.Key("replicas").BeginObject().Key("inForce").Int(in_force == "True" ? 2 : 1).Key("total").Int(2).EndObject();
+    status.Key("decisions").BeginObject().Key("allowed").Int(41).Key("denied").Int(7).Key("warned").Int(0);
+    status.Key("audited").Int(0).EndObject().EndObject();
+    object.Member("status") = *fakes::JsonValue::Parse(std::move(status).Finish());
+    api_.Put(object.Write());
+  }
+  static std::string NodePolicyYaml() {
+    return "apiVersion: gatehouse.dev/v1alpha1\nkind: NodePolicy\nmetadata: {name: workers}\nspec:\n"
+           "  nodes: [{glob: \"worker-*\"}]\n  tpm:\n    trustRoots: [vendors]\n    pcrs: {bank: sha256, values: "
+           "{\"7\": [\"" +
+           std::string(64, 'a') + "\"]}}\n";
+  }
+  void PutLease(const std::string& name, const std::string& holder, WallTime renewed) {
+    Put(R"({"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{"name":")" + name +
+        R"(","namespace":"gatehouse-system"},"spec":{"holderIdentity":")" + holder + R"(","renewTime":")" +
+        kube::MicroTime(renewed) + R"("}})");
+  }
+
+  // "workers@…", as every replica computes it from the same objects.
+  [[nodiscard]] std::string PolicyGeneration() const {
+    std::vector<policy::ApiObject> objects;
+    for (const kube::Resource& resource : {kube::kNodePolicies, kube::kTrustRoots}) {
+      for (const fakes::JsonValue& object : api_.All(resource)) {
+        objects.push_back({object.TextAt({"kind"}), "", object.TextAt({"metadata", "name"}), 1, object.Write()});
+      }
+    }
+    std::map<std::string, policy::ApiObject> last_good;
+    auto outcome = policy::LoadObjects(objects, {}, last_good);
+    return outcome.set->node_policies.empty() ? "" : "workers@" + outcome.set->node_policies.front().generation;
+  }
+  // A Node and what Gatehouse wrote of it.
+  void PutNode(const std::string& name, const std::string& marks = "") {
+    Put(R"({"apiVersion":"v1","kind":"Node","metadata":{"name":")" + name + R"(","uid":"uid-of-)" + name + "\"" +
+        marks + R"(}})");
+  }
+  [[nodiscard]] ear::AttestationResult ResultFor(const std::string& node, bool good) const {
+    ear::AttestationResult result;
+    result.node = node;
+    result.node_uid = "uid-of-" + node;
+    result.ak_name = "000b" + std::string(64, 'a');
+    result.ek = "sha256:" + std::string(64, 'b');
+    result.nonce = "paWl";
+    result.issued = Now() - kMinute;
+    result.expires = Now() + 9 * kMinute;
+    result.appraisals = {{PolicyGeneration(), ear::Tier::kAffirming, {}, result.expires}};
+    if (!good) {
+      result.appraisals[0].tier = ear::Tier::kContraindicated;
+      result.appraisals[0].findings = {{Reason::kPcrMismatch, "pcr 7 (sha256)", "found bb, expected aa"}};
+    }
+    return result;
+  }
+  void PutAttestation(const ear::AttestationResult& result, const crypto::PrivateKey& key, kube::Verdict verdict,
+                      std::optional<kube::Failure> failure = std::nullopt) {
+    kube::NodeAttestation attestation;
+    attestation.name = result.node;
+    attestation.node_uid = result.node_uid;
+    attestation.ek = result.ek;
+    attestation.ak = result.ak_name;
+    attestation.enrolled = Now() - 60 * kMinute;
+    attestation.binding = "a.b.c";
+    attestation.ear = *ear::Encode(result, key);
+    attestation.verdict = verdict;
+    attestation.since = Now() - 12 * kMinute;
+    attestation.attested = result.issued;
+    attestation.expires = result.expires;
+    attestation.failure = std::move(failure);
+    api_.Put(kube::WriteNodeAttestation(attestation, std::nullopt, false));
+  }
+  void PutGood(const std::string& name) {
+    PutNode(name);
+    PutAttestation(ResultFor(name, true), signing_, kube::Verdict::kTrusted);
+  }
+  void PutBad(const std::string& name) {
+    PutNode(name);
+    PutAttestation(ResultFor(name, false), signing_, kube::Verdict::kUntrusted);
+  }
+  void PutPod(const std::string& image, const std::string& node = "", const std::string& scheduler = "") {
+    std::string status = R"({"phase":")" + std::string(node.empty() ? "Pending" : "Running") + "\"";
+    if (!scheduler.empty()) {
+      status += R"(,"conditions":[{"type":"PodScheduled","status":"False","reason":"SchedulerError","message":")" +
+                scheduler + "\"}]";
+    }
+    Put(R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"web","namespace":"shop"},"spec":{)" +
+        (node.empty() ? std::string() : R"("nodeName":")" + node + "\",") + R"("containers":[{"name":"app","image":")" +
+        image + R"("}]},"status":)" + status + "}}");
+  }
+  void PutEvent(const std::string& kind, const std::string& name, const std::string& message) {
+    Put(R"({"apiVersion":"v1","kind":"Event","metadata":{"name":")" + name +
+        R"(.1","namespace":"shop"},"involvedObject":{"kind":")" + kind + R"(","name":")" + name +
+        R"(","namespace":"shop"},"lastTimestamp":"2026-11-21T12:00:00Z","message":")" + message + R"("})");
+  }
+  [[nodiscard]] fakes::Ran Ask(std::vector<std::string> arguments) const {
+    arguments.insert(arguments.end(), {"--kubeconfig", "{folder}/kubeconfig"});
+    return Run(arguments);
+  }
+  [[nodiscard]] codec::JsonDocument AskJson(std::vector<std::string> arguments, int exit_code) const {
+    arguments.insert(arguments.end(), {"-o", "json"});
+    fakes::Ran ran = Ask(std::move(arguments));
+    EXPECT_EQ(ran.exit_code, exit_code) << ran.out << ran.err;
+    auto lines = JsonLines(ran.out);
+    EXPECT_EQ(lines.size(), 1U) << ran.out << ran.err;
+    return lines.empty() ? *codec::JsonDocument::Parse("{}", {10}) : std::move(lines.front());
+  }
+
+  const std::string denied_ =
+      R"(binding rejected: running Bind plugin \"DefaultBinder\": admission webhook \"validate.gatehouse.dev\" denied the request: gatehouse: node worker-2: found bb [pcr-mismatch] (policy 'workers'))";
+  fakes::KubeApi api_;
+  fakes::TestCa root_ = fakes::RootOfToday();
+  fakes::KubeApiServer server_{api_, fakes::IssueServerTls(root_, "IP:127.0.0.1")};
+  crypto::PrivateKey signing_ = *crypto::PrivateKey::Generate(crypto::KeyType::kEcP256);
+};
+
+// --- status
+
+TEST_F(ClusterVerbs, StatusOfAClusterWhereAllIsWell) {
+  PutGood("worker-1");
+  PutNode("control-plane");
+  fakes::Ran ran = Ask({"status"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.out << ran.err;
+  EXPECT_THAT(ran.out, StartsWith("Nothing needs attention.\n"));
+  EXPECT_THAT(ran.out, HasSubstr("  ImagePolicy  release  enforce  True      2/2       41       7       0       0\n"));
+  EXPECT_THAT(ran.out, HasSubstr("  TrustRoot    vendors  -        True      2/2       -        -       -       -\n"));
+  EXPECT_THAT(ran.out, HasSubstr("  control-plane  not covered  -"));
+  EXPECT_THAT(ran.out, HasSubstr("worker-1       Trusted"));
+  EXPECT_THAT(ran.out, HasSubstr("  replica-a"));
+  EXPECT_THAT(ran.out, HasSubstr("yes"));
+  EXPECT_EQ(ran.err, "");
+}
+
+TEST_F(ClusterVerbs, StatusPutsFirstWhatWantsLookingAt) {
+  PutGood("worker-1");
+  PutBad("worker-2");
+  PutNode("worker-3");
+  PutPolicy(ImagePolicyYaml("trial", "{registry}/x/**", KeyAuthority(key_.Public())), "False",
+            "replica-b has generation 0");
+  fakes::Ran ran = Ask({"status"});
+  EXPECT_EQ(ran.exit_code, 1) << ran.out << ran.err;
+  EXPECT_THAT(ran.out, StartsWith("NEEDS ATTENTION\n"
+                                  "  ImagePolicy trial is not in force everywhere: replica-b has generation 0\n"
+                                  "  node worker-2 is Untrusted: pcr 7 (sha256): found bb, expected aa [pcr-mismatch]\n"
+                                  "    gatehouse why node worker-2\n"
+                                  "  node worker-3 is Unknown: "));
+}
+
+TEST_F(ClusterVerbs, StatusAsJson) {
+  PutGood("worker-1");
+  PutBad("worker-2");
+  auto document = AskJson({"status"}, 1);
+  const codec::JsonView root = document.root();
+  EXPECT_EQ(root.Find("attention")->size(), 1U);
+  EXPECT_EQ(root.Find("policies")->size(), 3U);
+  EXPECT_EQ(root.Find("nodes")->size(), 2U);
+  EXPECT_EQ(Text(root.Find("nodes")->at(0), "verdict"), "Trusted");
+  EXPECT_EQ(Text(root.Find("nodes")->at(1), "verdict"), "Untrusted");
+  EXPECT_EQ(root.Find("policies")->at(0).Find("decisions")->Find("allowed")->AsInt(), 41);
+  EXPECT_EQ(root.Find("replicas")->size(), 2U);
+  EXPECT_EQ(Text(root, "leader"), "replica-a");
+}
+
+TEST_F(ClusterVerbs, StatusWithoutLeaderOrReplicas) {
+  PutLease("gatehouse-leader", "replica-a", Now() - kMinute);
+  EXPECT_THAT(Ask({"status"}).out, HasSubstr("nobody leads"));
+  PutLease("gatehouse-replica-replica-a", "replica-a", Now() - kMinute);
+  PutLease("gatehouse-replica-replica-b", "replica-b", Now() - kMinute);
+  fakes::Ran ran = Ask({"status"});
+  EXPECT_EQ(ran.exit_code, 1);
+  EXPECT_THAT(ran.out, HasSubstr("no replica of Gatehouse has reported"));
+}
+
+TEST_F(ClusterVerbs, AStatusOfAnEarlierGenerationSaysNothing) {
+  PutPolicy(ImagePolicyYaml("release", "{registry}/other/**", KeyAuthority(key_.Public())));  // changed: generation 2
+  fakes::Ran ran = Ask({"status"});
+  EXPECT_EQ(ran.exit_code, 1);
+  EXPECT_THAT(ran.out, HasSubstr("ImagePolicy release is not in force everywhere: not looked at since it was changed"));
+}
+
+TEST_F(ClusterVerbs, WhatMayNotBeReadIsSaid) {
+  PutGood("worker-1");
+  api_.Intercept([](const fakes::KubeRequest& request) -> std::optional<fakes::KubeReply> {
+    const bool hidden =
+        request.path.find("configmaps") != std::string::npos || request.path.find("leases") != std::string::npos;
+    if (!hidden) return std::nullopt;
+    return fakes::KubeReply{.status = 403, .body = R"({"kind":"Status","message":"forbidden here","code":403})"};
+  });
+  fakes::Ran ran = Ask({"status"});
+  EXPECT_EQ(ran.exit_code, 1);
+  EXPECT_THAT(ran.out, HasSubstr("not read: the public keys of Gatehouse: "));
+  EXPECT_THAT(ran.out, HasSubstr("not read: the Leases of replicas: "));
+  EXPECT_THAT(ran.out, HasSubstr("worker-1  Trusted")) << "as it is recorded";
+  EXPECT_THAT(ran.out, Not(HasSubstr("nobody leads")));
+}
+
+TEST_F(ClusterVerbs, WithoutDefinitionsThereIsNothingToSay) {
+  api_.StopServing(kube::kImagePolicies);
+  fakes::Ran ran = Ask({"status"});
+  EXPECT_EQ(ran.exit_code, 3);
+  EXPECT_THAT(ran.err, HasSubstr("kube-not-found"));
+  EXPECT_EQ(ran.out, "");
+}
+
+TEST_F(ClusterVerbs, NoKubeconfigIsUsage) {
+  fakes::Ran ran = Run({"status", "--kubeconfig", "{folder}/absent"});
+  EXPECT_EQ(ran.exit_code, 2) << ran.out << ran.err;
+  EXPECT_THAT(ran.err, HasSubstr("absent"));
+}
+
+TEST_F(ClusterVerbs, AnotherTokenIsDenied) {
+  Write("kubeconfig", server_.KubeConfig(root_.pem(), "another"));
+  fakes::Ran ran = Ask({"status"});
+  EXPECT_EQ(ran.exit_code, 3);
+  EXPECT_THAT(ran.err, HasSubstr("kube-denied"));
+}
+
+TEST_F(ClusterVerbs, TheKubeconfigOfTheEnvironment) {
+  fakes::Ran ran =
+      fakes::RunProgram({fakes::BuiltProgram("gatehouse"), "status"}, {{"KUBECONFIG", Filled("{folder}/kubeconfig")}});
+  EXPECT_EQ(ran.exit_code, 0) << ran.out << ran.err;
+}
+
+// --- why node
+
+TEST_F(ClusterVerbs, WhyATrustedNode) {
+  PutGood("worker-1");
+  fakes::Ran ran = Ask({"why", "node", "worker-1"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.out << ran.err;
+  EXPECT_THAT(ran.out, StartsWith("node worker-1: Trusted since "));
+  EXPECT_THAT(ran.out, HasSubstr("by policy    workers (enforce): affirming, holds until "));
+  EXPECT_THAT(ran.out, HasSubstr("binding      EK sha256:bbbb"));
+  EXPECT_THAT(ran.out, Not(HasSubstr("to do")));
+}
+
+TEST_F(ClusterVerbs, WhyAnUntrustedNode) {
+  PutBad("worker-2");
+  PutNode(
+      "worker-2",
+      R"(,"labels":{"attestation.node-restriction.kubernetes.io/trusted":"false"}},"spec":{"taints":[)"
+      R"({"key":"attestation.node-restriction.kubernetes.io/untrusted","value":"untrusted","effect":"NoSchedule"}]},)"
+      R"("status":{"conditions":[{"type":"GatehouseTrusted","status":"False","message":"x"}])");
+  fakes::Ran ran = Ask({"why", "node", "worker-2"});
+  EXPECT_EQ(ran.exit_code, 1) << ran.out << ran.err;
+  EXPECT_THAT(ran.out, StartsWith("node worker-2: Untrusted since "));
+  EXPECT_THAT(ran.out, HasSubstr("  pcr 7 (sha256): found bb, expected aa [pcr-mismatch]\n"));
+  EXPECT_THAT(ran.out, HasSubstr("by policy    workers (enforce): contraindicated"));
+  EXPECT_THAT(ran.out,
+              HasSubstr("on the Node  label trusted=false; taint NoSchedule; condition GatehouseTrusted=False\n"));
+  EXPECT_THAT(ran.out, HasSubstr("to do        " + std::string(Sentence(Reason::kPcrMismatch))));
+  EXPECT_THAT(ran.out, HasSubstr("ReferenceValues"));
+}
+
+struct NodeCase {
+  const char* name;
+  std::function<void(ear::AttestationResult&)> change;
+  bool own_key;
+  const char* verdict;
+  const char* says;
+};
+
+TEST_F(ClusterVerbs, WhatIsNotProvenIsNotTrusted) {
+  const NodeCase cases[] = {{"signed by another", [](auto&) {}, false, "Unknown", "the result does not verify"},
+                            {"of another node", [](auto& result) { result.node = "worker-9"; }, true, "Unknown",
+                             "the result is of the node worker-9"},
+                            {"of an earlier Node", [](auto& result) { result.node_uid = "uid-of-before"; }, true,
+                             "Unknown", "was there before"},
+                            {"by an older policy", [](auto& result) { result.appraisals[0].policy = "workers@0"; },
+                             true, "Unknown", "not appraised by this policy as it is now"},
+                            {"expired",
+                             [](auto& result) {
+                               result.issued -= 20 * kMinute;
+                               result.expires -= 20 * kMinute;
+                               result.appraisals[0].expires = result.expires;
+                             },
+                             true, "Expired", "attestation-expired"}};
+  for (const NodeCase& c : cases) {
+    ear::AttestationResult result = ResultFor("worker-1", true);
+    c.change(result);
+    PutNode("worker-1");
+    PutAttestation(ResultFor("worker-1", true), signing_, kube::Verdict::kTrusted);
+    fakes::JsonValue object = *api_.Find(kube::kNodeAttestations, "worker-1");
+    object.Member("status").Member("ear") =
+        fakes::JsonValue::String(*ear::Encode(result, c.own_key ? signing_ : other_key_));
+    api_.Put(object.Write());
+    fakes::Ran ran = Ask({"why", "node", "worker-1"});
+    EXPECT_EQ(ran.exit_code, 1) << c.name << ran.out;
+    EXPECT_THAT(ran.out, StartsWith("node worker-1: " + std::string(c.verdict))) << c.name;
+    EXPECT_THAT(ran.out, HasSubstr(c.says)) << c.name;
+    EXPECT_THAT(ran.out, HasSubstr("to do        ")) << c.name;
+  }
+}
+
+TEST_F(ClusterVerbs, WhyANodeWhoseLastEvidenceFailed) {
+  PutNode("worker-1");
+  PutAttestation(ResultFor("worker-1", true), signing_, kube::Verdict::kUntrusted,
+                 kube::Failure{Reason::kClockRewound, "clock", "resets went from 7 to 3", Now()});
+  fakes::Ran ran = Ask({"why", "node/worker-1"});
+  EXPECT_EQ(ran.exit_code, 1);
+  EXPECT_THAT(ran.out, HasSubstr("  clock: resets went from 7 to 3 [clock-rewound]\n"));
+  EXPECT_THAT(ran.out, HasSubstr("failed       "));
+}
+
+TEST_F(ClusterVerbs, WhyANodeThatNeverCame) {
+  PutNode("worker-3");
+  fakes::Ran ran = Ask({"why", "node", "worker-3"});
+  EXPECT_EQ(ran.exit_code, 1);
+  EXPECT_THAT(ran.out, StartsWith("node worker-3: Unknown\n"));
+  EXPECT_THAT(ran.out, HasSubstr("binding      none: the node has not enrolled"));
+  EXPECT_THAT(ran.out,
+              HasSubstr("get pods -l app.kubernetes.io/component=agent --field-selector spec.nodeName=worker-3"));
+}
+
+TEST_F(ClusterVerbs, ANodeThatNoPolicyCovers) {
+  PutNode("control-plane");
+  fakes::Ran ran = Ask({"why", "control-plane"});
+  EXPECT_EQ(ran.exit_code, 0);
+  EXPECT_THAT(ran.out, StartsWith("node control-plane: not covered\n"));
+}
+
+TEST_F(ClusterVerbs, ANodeThatHasGone) {
+  PutBad("worker-2");
+  api_.Remove(kube::kNodes, "worker-2");
+  fakes::Ran ran = Ask({"why", "node", "worker-2"});
+  EXPECT_EQ(ran.exit_code, 1);
+  EXPECT_THAT(ran.out, HasSubstr("kubectl delete nodeattestation worker-2"));
+}
+
+TEST_F(ClusterVerbs, WhyNodeAsJson) {
+  PutBad("worker-2");
+  auto document = AskJson({"why", "node", "worker-2"}, 1);
+  EXPECT_EQ(Text(document.root(), "verdict"), "Untrusted");
+  EXPECT_EQ(Text(document.root().Find("findings")->at(0), "reason"), "pcr-mismatch");
+  EXPECT_EQ(Text(document.root().Find("policies")->at(0), "name"), "workers");
+}
+
+// --- why pod
+
+TEST_F(ClusterVerbs, WhyAPodThatRunsAsItShould) {
+  (void)PushSigned("app", "1", key_);
+  PutGood("worker-1");
+  PutPod("{registry}/app:1", "worker-1");
+  fakes::Ran ran = Ask({"why", "pod", "web", "-n", "shop", "--insecure-registry", "{registry}"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.out << ran.err;
+  EXPECT_THAT(ran.out, StartsWith("pod shop/web: Running, on node worker-1\nimages now   allowed\n  ok    " +
+                                  registry_.host() + "/app@sha256:"));
+  EXPECT_THAT(ran.out, HasSubstr("node worker-1: Trusted"));
+}
+
+TEST_F(ClusterVerbs, WhyAPodThatTheNodeHalfHoldsBack) {
+  (void)PushSigned("app", "1", key_);
+  PutGood("worker-1");
+  PutBad("worker-2");
+  PutPod("{registry}/app:1", "", denied_);
+  fakes::Ran ran = Ask({"why", "web", "-n", "shop", "--insecure-registry", "{registry}"});
+  EXPECT_EQ(ran.exit_code, 1) << ran.out << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr("pod shop/web: Pending, on no node yet\nheld back    binding rejected: "));
+  EXPECT_THAT(ran.out, HasSubstr("denied the request: gatehouse: node worker-2"));
+  EXPECT_THAT(ran.out, HasSubstr("images now   allowed\n"));
+  EXPECT_THAT(ran.out, HasSubstr("nodes        1 of 2 may be used; not: worker-2 (Untrusted)\n"));
+}
+
+TEST_F(ClusterVerbs, WhyAPodWhoseImageIsNoLongerTrusted) {
+  (void)PushSigned("app", "1", other_key_);
+  PutGood("worker-1");
+  PutPod("{registry}/app:1", "worker-1");
+  fakes::Ran ran = Ask({"why", "pod/web", "-n", "shop", "--insecure-registry", "{registry}"});
+  EXPECT_EQ(ran.exit_code, 1) << ran.out << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr("images now   denied\n"));
+  EXPECT_THAT(ran.out, HasSubstr("[signature-invalid]"));
+}
+
+TEST_F(ClusterVerbs, WhyAPodThatSomebodyElseHoldsBack) {
+  (void)PushSigned("app", "1", key_);
+  PutPod("{registry}/app:1", "", "0/2 nodes are available: 2 Insufficient cpu.");
+  fakes::Ran ran = Ask({"why", "pod", "web", "-n", "shop", "--insecure-registry", "{registry}"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.out << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr("Insufficient cpu"));
+  EXPECT_THAT(ran.out, HasSubstr("not Gatehouse's doing"));
+}
+
+TEST_F(ClusterVerbs, WhyAPodWhoseRegistryDoesNotAnswer) {
+  PutPolicy(ImagePolicyYaml("dead", "{dead}/**", KeyAuthority(key_.Public())));
+  PutPod("{dead}/app:1");
+  fakes::Ran ran = Ask({"why", "pod", "web", "-n", "shop", "--insecure-registry", "{dead}"});
+  EXPECT_EQ(ran.exit_code, 3) << ran.out << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr("[registry-unavailable]"));
+}
+
+TEST_F(ClusterVerbs, WhyAPodOnANodeThatIsNotTrusted) {
+  (void)PushSigned("app", "1", key_);
+  PutBad("worker-2");
+  PutPod("{registry}/app:1", "worker-2");
+  auto document = AskJson({"why", "pod", "web", "-n", "shop", "--insecure-registry", "{registry}"}, 1);
+  EXPECT_EQ(Text(document.root(), "node"), "worker-2");
+  EXPECT_EQ(Text(*document.root().Find("images"), "outcome"), "allowed");
+  EXPECT_EQ(Text(document.root().Find("nodes")->at(0), "verdict"), "Untrusted");
+  EXPECT_EQ(document.root().Find("heldBack")->AsBool(), false);
+}
+
+TEST_F(ClusterVerbs, WhyAWorkloadWhosePodsAreRefused) {
+  PutEvent(
+      "ReplicaSet", "web-5d4f",
+      R"(Error creating: admission webhook \"validate.gatehouse.dev\" denied the request: gatehouse: image x: no signature [image-unsigned])");
+  PutEvent("ReplicaSet", "website-1",
+           R"(admission webhook \"validate.gatehouse.dev\" denied the request: gatehouse: other)");
+  PutEvent("ReplicaSet", "web-7", R"(admission webhook \"quota.example\" denied the request: too much)");
+  fakes::Ran ran = Ask({"why", "web", "-n", "shop"});
+  EXPECT_EQ(ran.exit_code, 1) << ran.out << ran.err;
+  EXPECT_EQ(
+      ran.out,
+      "web: there is no such pod; what events tell of it:\n  2026-11-21T12:00:00Z ReplicaSet web-5d4f: Error creating: "
+      "admission webhook \"validate.gatehouse.dev\" denied the request: gatehouse: image x: no signature "
+      "[image-unsigned]\n");
+}
+
+TEST_F(ClusterVerbs, WhyWhatDoesNotExist) {
+  fakes::Ran ran = Ask({"why", "nothing"});
+  EXPECT_EQ(ran.exit_code, 2);
+  EXPECT_THAT(ran.err, HasSubstr("no such pod in namespace default"));
+  ran = Ask({"why", "node", "nothing"});
+  EXPECT_EQ(ran.exit_code, 2);
+  EXPECT_THAT(ran.err, HasSubstr("no Node and no NodeAttestation"));
+  EXPECT_EQ(Ask({"why", "policy", "x"}).exit_code, 2);
+  EXPECT_EQ(Ask({"why", "node/"}).exit_code, 2);
+}
+
+TEST_F(ClusterVerbs, AnApiServerThatFailsIsNotJudged) {
+  api_.Fail({.status = 503, .times = 1000});
+  for (const std::vector<std::string>& verb :
+       {std::vector<std::string>{"status"}, {"why", "node", "x"}, {"why", "pod", "x"}, {"attest", "now", "x"}}) {
+    fakes::Ran ran = Ask(verb);
+    EXPECT_EQ(ran.exit_code, 3) << verb[0];
+    EXPECT_THAT(ran.err, HasSubstr("kube-unavailable")) << verb[0];
+  }
+}
+
+// --- attest now
+
+class AttestNowVerb : public ClusterVerbs {
+ protected:
+  AttestNowVerb() {
+    for (const char* node : {"worker-1", "worker-2"}) {
+      Put(R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"agent-of-)" + std::string(node) +
+          R"(","namespace":"gatehouse-system","labels":{"app.kubernetes.io/component":"agent"}},"spec":{"nodeName":")" +
+          node + R"(","containers":[]}})");
+    }
+  }
+  // What the agent's successor brings about, once its pod was deleted.
+  void WhenRestarted(std::function<void()> then) {
+    api_.Intercept([this, then](const fakes::KubeRequest& request) -> std::optional<fakes::KubeReply> {
+      if (request.verb == "DELETE" && !restarted_.exchange(true)) then();
+      return std::nullopt;
+    });
+  }
+  std::atomic<bool> restarted_ = false;
+};
+
+TEST_F(AttestNowVerb, TheNewResultIsAwaited) {
+  PutBad("worker-1");
+  const std::string before = api_.Find(kube::kNodeAttestations, "worker-1")->TextAt({"status", "attested"});
+  std::string annotated;
+  WhenRestarted([&] {
+    annotated = api_.Find(kube::kNodeAttestations, "worker-1")->TextAt({"metadata", "annotations", kube::kNewerThan});
+    ear::AttestationResult result = ResultFor("worker-1", true);
+    result.issued = Now();
+    PutAttestation(result, signing_, kube::Verdict::kTrusted);
+  });
+  fakes::Ran ran = Ask({"attest", "now", "worker-1"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.out << ran.err;
+  EXPECT_THAT(ran.out, StartsWith("node worker-1: Trusted"));
+  EXPECT_EQ(annotated, before);
+  EXPECT_FALSE(api_.Find(kube::kPods, "agent-of-worker-1", "gatehouse-system").has_value());
+  EXPECT_TRUE(api_.Find(kube::kPods, "agent-of-worker-2", "gatehouse-system").has_value()) << "another node's";
+}
+
+TEST_F(AttestNowVerb, AFailureIsAResultToo) {
+  PutGood("worker-1");
+  WhenRestarted([&] {
+    PutAttestation(ResultFor("worker-1", true), signing_, kube::Verdict::kUntrusted,
+                   kube::Failure{Reason::kClockRewound, "clock", "rewound", Now()});
+  });
+  fakes::Ran ran = Ask({"attest", "now", "worker-1"});
+  EXPECT_EQ(ran.exit_code, 1) << ran.out << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr("[clock-rewound]"));
+}
+
+TEST_F(AttestNowVerb, ANodeThatNeverAttested) {
+  PutNode("worker-1");
+  WhenRestarted([&] { PutAttestation(ResultFor("worker-1", true), signing_, kube::Verdict::kTrusted); });
+  EXPECT_EQ(Ask({"attest", "now", "worker-1"}).exit_code, 0);
+}
+
+TEST_F(AttestNowVerb, NoResultInTime) {
+  PutGood("worker-1");
+  fakes::Ran ran = Ask({"attest", "now", "worker-1", "--wait", "1"});
+  EXPECT_EQ(ran.exit_code, 3) << ran.out << ran.err;
+  EXPECT_THAT(ran.err, HasSubstr("no result in 1 s"));
+}
+
+TEST_F(AttestNowVerb, WithoutAnAgentNothingIsDone) {
+  PutGood("worker-3");
+  fakes::Ran ran = Ask({"attest", "now", "worker-3"});
+  EXPECT_EQ(ran.exit_code, 2) << ran.out << ran.err;
+  EXPECT_THAT(ran.err, HasSubstr("no pod of the agent is on it"));
+  EXPECT_EQ(api_.Count("DELETE", ""), 0U);
+}
+
+// --- as a plugin
+
+TEST(KubectlPlugin, SaysHowItIsCalled) {
+  fakes::Ran ran = fakes::RunProgram({fakes::BuiltProgram("kubectl-gatehouse"), "--help"});
+  EXPECT_EQ(ran.exit_code, 0);
+  EXPECT_THAT(ran.out, HasSubstr("Usage: kubectl gatehouse "));
+  ran = fakes::RunProgram({fakes::BuiltProgram("gatehouse"), "--help"});
+  EXPECT_THAT(ran.out, HasSubstr("Usage: gatehouse "));
+}
+
+}  // namespace
+}  // namespace gatehouse::cli
