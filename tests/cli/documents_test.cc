@@ -169,7 +169,8 @@ TEST(Documents, EveryFieldOfAConfigurationIsInATable) {
   for (const char* name : {"reloadInterval", "localAddressExceptions", "tokenFile", "tcti", "negativeTtl"})
     EXPECT_TRUE(known.contains(name)) << name;
   ExpectListed(known, ReadAll("docs/configuration.md"),
-               {"admission", "cache", "log", "metrics", "policies", "registry", "server", "tls", "tpm"});
+               {"admission", "agents", "cache", "certificates", "csr", "log", "metrics", "mutate", "nodes", "policies",
+                "registry", "server", "tls", "tpm", "webhookConfigurations"});
 }
 
 TEST(Documents, PoliciesPageLoadsAsOneFolder) {
