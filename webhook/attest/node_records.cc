@@ -176,8 +176,7 @@ Urgency NodeRecords::Ingest(kube::NodeAttestation object, std::optional<std::uin
 }
 
 void NodeRecords::Apply(const std::string& node, Record& record, Examined examined) {
-  ApplyBinding(node, record, std::move(examined.binding));
-  if (record.binding.has_value()) record.binding_text = std::move(examined.binding_text);
+  ApplyBinding(node, record, examined);
   ApplyResult(record, examined);
   ApplyFailure(record, record.object->failure);
 }
@@ -194,7 +193,8 @@ void NodeRecords::Unbind(const std::string& node, Record& record) {
   record.best.reset();
 }
 
-void NodeRecords::ApplyBinding(const std::string& node, Record& record, Result<Enrolment> binding) {
+void NodeRecords::ApplyBinding(const std::string& node, Record& record, Examined& examined) {
+  Result<Enrolment>& binding = examined.binding;
   record.binding_problem.reset();
   if (!binding.ok()) {
     record.binding_problem = binding.error();
@@ -206,33 +206,40 @@ void NodeRecords::ApplyBinding(const std::string& node, Record& record, Result<E
     Unbind(node, record);
     return;
   }
-  std::optional<claims::TpmClock> clock = binding->last_clock;
   if (record.binding.has_value()) {
-    if (binding->enrolled < record.binding->enrolled) return;  // an older one, put in its place
-    const auto& known = record.binding->last_clock;
-    const bool same_tpm = record.binding->ek == binding->ek;
-    if (same_tpm && known.has_value() && (!clock.has_value() || Order(*clock) < Order(*known))) clock = known;
-    if (!same_tpm || record.binding->ak_name != binding->ak_name) Unbind(node, record);
+    Enrolment& known = *record.binding;
+    if (binding->enrolled < known.enrolled) return;  // an older one, put in its place
+    if (known.ek != binding->ek) {
+      Unbind(node, record);
+    } else {
+      if (known.last_clock.has_value() &&
+          (!binding->last_clock.has_value() || Order(*binding->last_clock) < Order(*known.last_clock)))
+        binding->last_clock = known.last_clock;
+      if (known.ak_name != binding->ak_name) record.best.reset();  // no result of the key before is one of this key's
+      claims_[known.ek.text()].erase({known.enrolled, node});
+    }
   }
-  if (record.binding.has_value()) claims_[record.binding->ek.text()].erase({record.binding->enrolled, node});
-  binding->last_clock = clock;
   claims_[binding->ek.text()].insert({binding->enrolled, node});
   record.binding = std::move(*binding);
+  record.binding_text = std::move(examined.binding_text);
 }
 
 void NodeRecords::ApplyResult(Record& record, Examined& examined) {
   record.written.reset();
   if (!record.binding.has_value()) return;
-  const auto see = [&](const std::string& ek, const std::optional<claims::TpmClock>& clock) {
-    auto& last = record.binding->last_clock;
-    if (ek != record.binding->ek.text() || !clock.has_value()) return;
-    if (!last.has_value() || Order(*last) < Order(*clock)) last = clock;
+  auto& last = record.binding->last_clock;
+  const std::string ek = record.binding->ek.text();
+  const auto see = [&](const std::optional<claims::TpmClock>& clock) {
+    if (clock.has_value() && (!last.has_value() || Order(*last) < Order(*clock))) last = clock;
   };
-  see(examined.clock_ek, examined.clock);
+  if (examined.clock_ek == ek) see(examined.clock);
   if (!examined.result.has_value()) return;
   const ear::AttestationResult& result = examined.result->ear.result();
-  see(result.ek, result.clock);
-  if (result.ek != record.binding->ek.text() || result.ak_name != record.binding->ak_name) return;
+  if (result.ek != ek) return;
+  // Of a TPM that was seen later than that, with a key that it does not have any more or has again.
+  const bool behind = last.has_value() && result.clock.has_value() && Order(*result.clock) < Order(*last);
+  see(result.clock);
+  if (result.ak_name != record.binding->ak_name || (behind && !record.best.has_value())) return;
   if (record.floor.has_value() && examined.result->issued < *record.floor) return;
   record.written = *examined.result;
   Adopt(record, std::move(*examined.result));

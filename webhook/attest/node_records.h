@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "common/ear/ear.h"
 #include "common/gate/node_trust.h"
 #include "common/kube/node_attestation.h"
 #include "common/policy/documents.h"
@@ -117,7 +118,7 @@ class NodeRecords {
   [[nodiscard]] Examined Examine(const kube::NodeAttestation& object) const;
   // The mutex is held in all that follow.
   void Apply(const std::string& node, Record& record, Examined examined);
-  void ApplyBinding(const std::string& node, Record& record, Result<Enrolment> binding);
+  void ApplyBinding(const std::string& node, Record& record, Examined& examined);
   void ApplyResult(Record& record, Examined& examined);
   void ApplyFailure(Record& record, const std::optional<kube::Failure>& failure) const;
   void Unbind(const std::string& node, Record& record);

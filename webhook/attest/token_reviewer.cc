@@ -119,6 +119,16 @@ struct TokenReviewer::Impl {
     memory.insert_or_assign(key, Known{node, clock.Mono() + life});
   }
 
+  // While another asks about the same token. Not many at a time: each of them holds a thread.
+  [[nodiscard]] Result<NodeName> Await(const std::string& key, std::unique_lock<std::mutex>& lock,
+                                       const Deadline& deadline) {
+    if (waiting >= limits::kTokenReviewsAtOnce) return Error{Reason::kOverloaded, "", "too many wait for one token"};
+    ++waiting;
+    while (under_way.contains(key) && !deadline.Passed()) done.wait_for(lock, kWaitTick);
+    --waiting;
+    if (auto known = Remembered(key)) return *known;
+    return Error{Reason::kKubeUnavailable, "", "the token could not be reviewed"};
+  }
   [[nodiscard]] Result<NodeName> Review(std::string_view token, const Deadline& deadline);
   [[nodiscard]] Result<NodeName> NodeOfPod(const std::string& name, const std::string& uid, const Deadline& deadline);
 
@@ -131,6 +141,7 @@ struct TokenReviewer::Impl {
   std::map<std::string, Known> good;
   std::map<std::string, Known> bad;  // apart: strangers must not push out those that are known
   std::set<std::string> under_way;
+  std::size_t waiting = 0;
   double allowance = 0;
   std::optional<MonoTime> last_review;
 };
@@ -189,25 +200,25 @@ Result<NodeName> TokenReviewer::NodeOf(std::string_view token, const Deadline& d
   ASSIGN_OR_RETURN(Claimed claimed, ReadClaimed(token, impl.subject, impl.options.audience, impl.clock.Wall()));
   const std::string key = crypto::Sha256Digest(AsBytes(token)).text();
   std::unique_lock lock(impl.mutex);
-  while (true) {
-    if (auto known = impl.Remembered(key)) return *known;
-    if (!impl.under_way.contains(key)) break;
-    if (deadline.Passed()) return Error{Reason::kKubeUnavailable, "", "the token is still being reviewed"};
-    impl.done.wait_for(lock, kWaitTick);
-  }
+  if (auto known = impl.Remembered(key)) return *known;
+  if (impl.under_way.contains(key)) return impl.Await(key, lock, deadline);
   if (!impl.MayReview(key)) return Error{Reason::kOverloaded, "", "too many tokens are being reviewed"};
   impl.under_way.insert(key);
   lock.unlock();
+  // Whatever comes of it, the token may be reviewed again.
+  const std::shared_ptr<void> done(nullptr, [&](void*) {
+    std::lock_guard guard(impl.mutex);
+    impl.under_way.erase(key);
+    impl.done.notify_all();
+  });
   Result<NodeName> node = impl.Review(token, deadline);
   // Whose right it is to be wrong: ours, not the caller's.
   if (!node.ok() && node.error().reason != Reason::kIdentityUnauthenticated &&
       ClassOf(node.error().reason) != ReasonClass::kUnavailable)
     node = Error{Reason::kInternal, "TokenReview", node.error().ToString()};
   lock.lock();
-  impl.under_way.erase(key);
   impl.Remember(key, node, claimed.expires);
   lock.unlock();
-  impl.done.notify_all();
   return node;
 }
 

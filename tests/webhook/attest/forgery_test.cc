@@ -154,6 +154,33 @@ TEST_F(ForgeryFixture, Adversarial_G6_BindingSignedByAnotherKey) {
   EXPECT_EQ(ReasonOf(replica->bindings->Find("worker-1")), Reason::kNodeConflict);
 }
 
+TEST_F(ForgeryFixture, Adversarial_Q5_OlderBindingOfAKeyThatWasReplacedWrittenBack) {
+  auto old = *Object("worker-1");
+  const std::string old_ak = node.AkName();
+  clock.Advance(Duration(5));
+  const fakes::TpmKey lost = std::exchange(node.ak, node.tpm.CreateAk());
+  ASSERT_TRUE(replica->Enrol("worker-1", node).ok());
+  kube.Put(old.Write());
+  Settle(*replica);
+  EXPECT_EQ(replica->bindings->Find("worker-1")->ak_name, node.AkName());
+  EXPECT_EQ(replica->State("worker-1"), NodeState::kUnknown);
+  // The next result puts the right one back.
+  ASSERT_TRUE(replica->Attest("worker-1", node).ok());
+  EXPECT_TRUE(Eventually([&] { return ObjectText("worker-1", {"spec", "ak"}) == node.AkName(); }));
+  auto read = VerifyBinding(ObjectText("worker-1", {"spec", "binding"}), Keys(), clock.Wall());
+  ASSERT_TRUE(read.ok());
+  EXPECT_EQ(read->ak_name, node.AkName());
+  // The old key again, by enrolling: its results from before are still over.
+  node.ak = lost;
+  ASSERT_TRUE(replica->Enrol("worker-1", node).ok());
+  ASSERT_EQ(node.AkName(), old_ak);
+  const std::string old_ear = old.TextAt({"status", "ear"});
+  Change("worker-1",
+         [&](fakes::JsonValue& object) { object.Member("status").Member("ear") = fakes::JsonValue::String(old_ear); });
+  Settle(*replica);
+  EXPECT_EQ(replica->State("worker-1"), NodeState::kUnknown);
+}
+
 TEST_F(ForgeryFixture, FailureFromTheEndOfTimeLastsUntilTheNextResult) {
   Change("worker-1", [](fakes::JsonValue& object) {
     auto& failure = object.Member("status").Member("failure");

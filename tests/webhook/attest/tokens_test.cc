@@ -227,6 +227,21 @@ TEST_F(TokenTest, OneReviewOfATokenAtATime) {
   EXPECT_EQ(Reviews(), 1U);
 }
 
+TEST_F(TokenTest, OneTokenDoesNotHoldManyThreads) {
+  Knows({});
+  kube.Fail({.verb = "POST", .status = 200, .delay = Duration(100)});
+  std::vector<std::thread> callers;
+  std::atomic<int> overloaded{0};
+  for (int i = 0; i < 40; ++i) {
+    callers.emplace_back([&] { overloaded += ReasonOf(Claims().Token()) == Reason::kOverloaded ? 1 : 0; });
+  }
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_EQ(Reviews(), 1U);
+  EXPECT_GT(overloaded, 0);
+  EXPECT_LE(overloaded, 40 - 17);  // one asks, sixteen wait; more, if some came when it was done
+  EXPECT_TRUE(reviewer.NodeOf(Claims().Token()).ok());
+}
+
 TEST_F(TokenTest, StrangersCannotUseUpTheApiAndDoNotShutOutWhoIsKnown) {
   Knows({});
   ASSERT_TRUE(reviewer.NodeOf(Claims().Token()).ok());
