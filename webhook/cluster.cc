@@ -131,18 +131,19 @@ void Cluster::MakeControllers(const Random& random) {
       log_, random);
   const auto leading = [this] { return elector_->Leading(); };
   certificates_ = std::make_unique<CertificateManager>(api_, CertificatesOf(config_), leading, clock_, log_, random);
-  node_controller_ =
-      std::make_unique<NodeController>(NodeController::Parts{.api = api_,
-                                                             .policies = [this] { return policies_->Current(); },
-                                                             .keys = [this] { return Keys(); },
-                                                             .leading = leading,
-                                                             .clock = clock_,
-                                                             .log = log_,
-                                                             .random = random},
-                                       NodeController::Options{.label = config_.nodes.label,
-                                                               .condition = config_.nodes.condition,
-                                                               .events = config_.nodes.events,
-                                                               .keep_bindings = config_.nodes.keep_bindings});
+  node_controller_ = std::make_unique<NodeController>(
+      NodeController::Parts{.api = api_,
+                            // Before all were read there is no set: an empty one would take every mark away.
+                            .policies = [this] { return policies_->Ready() ? policies_->Current() : nullptr; },
+                            .keys = [this] { return Keys(); },
+                            .leading = leading,
+                            .clock = clock_,
+                            .log = log_,
+                            .random = random},
+      NodeController::Options{.label = config_.nodes.label,
+                              .condition = config_.nodes.condition,
+                              .events = config_.nodes.events,
+                              .keep_bindings = config_.nodes.keep_bindings});
   status_controller_ = std::make_unique<PolicyStatusController>(
       api_, ReportOptions{config_.namespace_name, config_.name, config_.identity}, leading, log_, random);
   if (!config_.approve_csrs) return;
