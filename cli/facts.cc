@@ -6,6 +6,7 @@
 #include "common/base/limits.h"
 #include "common/codec/pem.h"
 #include "common/codec/time.h"
+#include "common/codec/yaml.h"
 
 namespace gatehouse::cli {
 namespace {
@@ -113,6 +114,26 @@ Result<std::vector<crypto::PublicKey>> ReadKeys(Cluster& cluster) {
   return keys;
 }
 
+gate::Unmatched UnmatchedAt(const codec::JsonDocument& config, std::string_view key) {
+  const std::string_view text = kube::TextAt(config.root(), {"admission", key});
+  if (text == "allow") return gate::Unmatched::kAllow;
+  return text == "warn" ? gate::Unmatched::kWarn : gate::Unmatched::kDeny;
+}
+
+// What the webhook does with what no policy covers.
+Result<gate::GateOptions> ReadGateOptions(Cluster& cluster) {
+  const KubeOptions& options = cluster.options();
+  auto map = cluster.Get(kube::kConfigMaps, options.system, options.release + "-webhook");
+  if (!map.ok() && map.error().reason == Reason::kKubeNotFound) {  // roles in Deployments of their own
+    map = cluster.Get(kube::kConfigMaps, options.system, options.release + "-admission");
+  }
+  if (!map.ok()) return map.error();
+  ASSIGN_OR_RETURN(const auto documents, codec::ParseYaml(map->Text({"data", "webhook.yaml"}), "webhook.yaml"));
+  if (documents.empty()) return Error{Reason::kConfigInvalid, "webhook.yaml", "the ConfigMap does not hold it"};
+  return gate::GateOptions{UnmatchedAt(documents.front(), "unmatchedImages"),
+                           UnmatchedAt(documents.front(), "unmatchedNodes")};
+}
+
 void ReadReplicas(Cluster& cluster, Facts& facts) {
   const KubeOptions& options = cluster.options();
   auto leases = cluster.List(kube::kLeases, options.system);
@@ -175,6 +196,7 @@ void VerifyResult(NodeFact& fact, const Facts& facts) {
 
 // As the controller judges: policies on trial count only where no others cover the node.
 void JudgeNode(NodeFact& fact, const Facts& facts) {
+  fact.uncovered = facts.gate.unmatched_nodes;
   std::vector<std::string> effective;
   std::vector<std::string> on_trial;
   for (const policy::NodePolicy& policy : facts.set->node_policies) {
@@ -271,6 +293,13 @@ Result<Facts> ReadFacts(Cluster& cluster, const std::optional<std::string>& only
     facts.keys = std::move(*keys);
   } else {
     facts.unread.push_back("the public keys of Gatehouse: " + keys.error().ToString());
+  }
+  auto gate = ReadGateOptions(cluster);
+  if (gate.ok()) {
+    facts.gate = *gate;
+  } else {
+    facts.unread.push_back("the webhook's configuration, so that what no policy covers counts as refused: " +
+                           gate.error().ToString());
   }
   ReadReplicas(cluster, facts);
   RETURN_IF_ERROR(ReadNodes(cluster, only_node, facts));

@@ -8,6 +8,7 @@
 
 #include "cli/cluster.h"
 #include "common/base/encoding.h"
+#include "common/gate/gate.h"
 #include "common/kube/node_attestation.h"
 #include "common/policy/loader.h"
 
@@ -40,6 +41,7 @@ struct NodeFact {
   std::optional<ear::AttestationResult> result;     // of this Node, verified
   std::string doubt;                                // why there is none, if there is an EAR; or why it was not verified
   std::vector<const policy::NodePolicy*> policies;  // that cover it, in force as far as this program can tell
+  gate::Unmatched uncovered = gate::Unmatched::kDeny;  // what becomes of it if none does
   kube::Standing standing;
   std::optional<WallTime> since;  // of the verdict, as it was written
 };
@@ -57,6 +59,7 @@ struct Facts {
   std::string leader;               // empty: none, or it has not renewed its Lease
   std::vector<std::string> unread;  // "leases: …": what could not be read
   std::vector<crypto::PublicKey> keys;
+  gate::GateOptions gate;  // as the webhook is configured; refusal if that could not be read
   std::shared_ptr<const policy::PolicySet> set;
   WallTime now;
 };

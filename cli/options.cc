@@ -79,7 +79,7 @@ struct LocalGate::Impl {
         credentials(std::make_shared<const registry::Credentials>(std::move(credentials_read))),
         timeout(std::chrono::seconds(options.registry.timeout_seconds)),
         gate(
-            verifier, nodes, [this] { return set; }, [this] { return credentials; }, {}) {}
+            verifier, nodes, [this] { return set; }, [this] { return credentials; }, options.gate) {}
 
   SystemClock clock;
   std::unique_ptr<net::HttpTransport> transport;

@@ -34,6 +34,7 @@ struct Options {
   std::string review_file;
   std::string manifest_file;
   std::vector<std::string> trusted_nodes;
+  gate::GateOptions gate = {};  // what becomes of what no policy covers
   // verbs that ask a cluster
   KubeOptions kube;
   std::string program = "gatehouse";  // as it was called: "kubectl gatehouse" as a plugin

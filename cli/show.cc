@@ -39,11 +39,18 @@ std::string PolicyLine(const policy::NodePolicy& policy, const NodeFact& node, W
   if (!node.result) return head + "no result";
   for (const ear::PolicyAppraisal& appraisal : node.result->appraisals) {
     if (appraisal.policy != policy.name + "@" + policy.generation) continue;
+    if (appraisal.tier != ear::Tier::kAffirming) return head + std::string(ear::Name(appraisal.tier));
     return head + std::string(ear::Name(appraisal.tier)) +
            (appraisal.expires > now ? ", holds until " : ", held until ") + codec::FormatTime(appraisal.expires) +
            " (" + Relative(appraisal.expires, now) + ")";
   }
   return head + "not appraised by this policy as it is now";
+}
+
+std::string Uncovered(gate::Unmatched unmatched) {
+  if (unmatched == gate::Unmatched::kAllow) return "pods may be put on it (unmatchedNodes: allow)";
+  return unmatched == gate::Unmatched::kWarn ? "pods may be put on it, with a warning (unmatchedNodes: warn)"
+                                             : "no pod may be put on it (unmatchedNodes: deny)";
 }
 
 std::string Binding(const NodeFact& node) {
@@ -101,12 +108,15 @@ std::string VerdictText(const NodeFact& node) {
 }
 
 ExitCode ExitCodeOf(const NodeFact& node) {
-  return node.policies.empty() || node.standing.verdict == kube::Verdict::kTrusted ? kAdmitted : kRefused;
+  const bool admitted = node.policies.empty() ? node.uncovered != gate::Unmatched::kDeny
+                                              : node.standing.verdict == kube::Verdict::kTrusted;
+  return admitted ? kAdmitted : kRefused;
 }
 
 std::vector<std::string> AdviceFor(const NodeFact& node, const KubeOptions& options) {
   std::vector<std::string> advice;
   if (ExitCodeOf(node) == kAdmitted) return advice;
+  if (node.policies.empty()) return {std::string(Sentence(Reason::kNoPolicyMatches))};
   bool agent = node.standing.verdict == kube::Verdict::kExpired || !node.attestation || node.attestation->ear.empty();
   bool values = false;
   bool conflict = false;
@@ -140,7 +150,7 @@ std::string DescribeNode(const NodeFact& node, const Facts& facts, const KubeOpt
   text += "\n";
   for (const appraisal::Finding& finding : node.standing.findings) text += "  " + Describe(finding) + "\n";
   if (!node.doubt.empty()) text += "  " + Shown(node.doubt) + "\n";
-  if (node.policies.empty()) text += "  no NodePolicy in force covers it: unmatchedNodes of the webhook decides\n";
+  if (node.policies.empty()) text += "  no NodePolicy covers it: " + Uncovered(node.uncovered) + "\n";
   for (std::size_t i = 0; i < node.policies.size(); ++i) {
     text += (i == 0 ? "by policy    " : "             ") + PolicyLine(*node.policies[i], node, facts.now) + "\n";
   }

@@ -83,7 +83,9 @@ Result<gate::Decision> JudgeImages(const KubeObject& pod, const Facts& facts, co
   if (!parsed.ok()) return parsed.error().error;
   admission::ReviewRequest request = parsed.request();
   request.node.reset();
-  ASSIGN_OR_RETURN(const auto gate, LocalGate::Make(options, facts.set));
+  Options as_configured = options;
+  as_configured.gate = facts.gate;
+  ASSIGN_OR_RETURN(const auto gate, LocalGate::Make(as_configured, facts.set));
   return gate->Decide(request);
 }
 

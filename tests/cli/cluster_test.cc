@@ -42,6 +42,7 @@ class ClusterVerbs : public CliTest {
     keys.Member("name", "gatehouse-public").Member("namespace", "gatehouse-system").EndObject();
     keys.Key("data").BeginObject().Member("signing-keys.pem", signing_.Public().Pem()).EndObject().EndObject();
     Put(std::move(keys).Finish());
+    PutWebhookConfig("{unmatchedImages: deny, unmatchedNodes: warn}");
     PutLease("gatehouse-leader", "replica-a", Now());
     PutLease("gatehouse-replica-replica-a", "replica-a", Now());
     PutLease("gatehouse-replica-replica-b", "replica-b", Now());
@@ -73,6 +74,12 @@ class ClusterVerbs : public CliTest {
     Put(R"({"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{"name":")" + name +
         R"(","namespace":"gatehouse-system"},"spec":{"holderIdentity":")" + holder + R"(","renewTime":")" +
         kube::MicroTime(renewed) + R"("}})");
+  }
+
+  void PutWebhookConfig(const std::string& admission) {
+    Put(R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"gatehouse-webhook","namespace":"gatehouse-system"},)"
+        R"("data":{"webhook.yaml":"admission: )" +
+        admission + R"("}})");
   }
 
   // "workers@…", as every replica computes it from the same objects.
@@ -371,6 +378,24 @@ TEST_F(ClusterVerbs, ANodeThatNoPolicyCovers) {
   fakes::Ran ran = Ask({"why", "control-plane"});
   EXPECT_EQ(ran.exit_code, 0);
   EXPECT_THAT(ran.out, StartsWith("node control-plane: not covered\n"));
+}
+
+TEST_F(ClusterVerbs, WhatNoPolicyCoversIsAsTheWebhookIsConfigured) {
+  PutNode("control-plane");
+  EXPECT_THAT(Ask({"why", "node", "control-plane"}).out, HasSubstr("with a warning (unmatchedNodes: warn)"));
+  PutWebhookConfig("{unmatchedNodes: deny}");
+  fakes::Ran ran = Ask({"why", "node", "control-plane"});
+  EXPECT_EQ(ran.exit_code, 1);
+  EXPECT_THAT(ran.out, HasSubstr("no pod may be put on it (unmatchedNodes: deny)"));
+  PutPod("docker.io/library/busybox:1");
+  EXPECT_THAT(Ask({"why", "pod", "web", "-n", "shop"}).out, HasSubstr("[no-policy-matches]"));
+  PutWebhookConfig("{unmatchedImages: allow, unmatchedNodes: allow}");
+  EXPECT_EQ(Ask({"why", "pod", "web", "-n", "shop"}).exit_code, 0);
+  // What cannot be read counts as the worst.
+  api_.Remove(kube::kConfigMaps, "gatehouse-webhook", "gatehouse-system");
+  ran = Ask({"why", "node", "control-plane"});
+  EXPECT_EQ(ran.exit_code, 1);
+  EXPECT_THAT(ran.out, HasSubstr("not read     the webhook's configuration"));
 }
 
 TEST_F(ClusterVerbs, ANodeThatHasGone) {
