@@ -67,8 +67,7 @@ std::vector<std::string> WantedNames(const CertificateOptions& options) {
     if (auto normal = crypto::NormalServerName(name); normal.ok()) names.push_back(*normal);
   }
   std::ranges::sort(names);
-  auto repeated = std::ranges::unique(names);
-  names.erase(repeated.begin(), repeated.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
   return names;
 }
 
