@@ -73,8 +73,8 @@ class Api {
 
   // GET `path` (with its query, watch=1 among it) as a stream of lines, each one JSON value of at most
   // limits::kKubeObjectBytes, each handed over as it arrives; false ends it, as a success, as does the server's orderly
-  // end. `on_line` is called with an empty text now and then while nothing arrives, once the server has begun to
-  // answer. Not counted against the rate.
+  // end. `on_line` is called with an empty text when no more is at hand, and now and then while nothing arrives,
+  // once the server has begun to answer. Not counted against the rate.
   [[nodiscard]] Status Watch(const std::string& path, const std::function<bool(std::string_view line)>& on_line,
                              const Deadline& deadline, Form form = Form::kObject);
 

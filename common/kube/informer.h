@@ -58,7 +58,8 @@ class Informer {
   // Ends the thread, within about limits::kStreamTick plus what a request under way takes.
   void Stop();
 
-  // Whether a complete list was seen.
+  // Whether a complete list was seen: once OnSettled() of the first one has returned, so that whoever waits for this
+  // finds what the observer made of it.
   [[nodiscard]] bool Synced() const;
   // How long ago the server last said anything (a list, an event, a bookmark) or kept an established watch open: a
   // watch whose connection stands is fresh. Zero before the first list.

@@ -156,7 +156,6 @@ KubeAnswer KubeStore::Store(const KubeTarget& target, JsonValue object, const Js
 KubeAnswer KubeStore::Create(const KubeTarget& asked, JsonValue object) {
   KubeTarget target = asked;
   if (auto invalid = Invalid(target, object)) return *invalid;
-  JsonValue& metadata = object.Member("metadata");
   if (!object.TextAt({"metadata", "resourceVersion"}).empty()) {
     return KubeFailure(400, "BadRequest", "resourceVersion should not be set on objects to be created");
   }
@@ -172,6 +171,7 @@ KubeAnswer KubeStore::Create(const KubeTarget& asked, JsonValue object) {
   }
   object.Member("apiVersion") = JsonValue::String(target.type->ApiVersion());
   object.Member("kind") = JsonValue::String(target.type->kind);
+  JsonValue& metadata = object.Member("metadata");
   metadata.Member("name") = JsonValue::String(target.name);
   if (target.type->namespaced) metadata.Member("namespace") = JsonValue::String(target.namespace_name);
   std::string number = std::to_string(++uids_);
