@@ -5,6 +5,7 @@ set -euo pipefail
 # shellcheck source=tests/deploy/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 : "${GATEHOUSE_BIN:?a folder with gatehouse-webhook}"
+programs=()
 declare -A METRICS=([admission]=9081 [attestation]=9082 [controller]=9083)
 
 start_role() { # ROLE: as its pod would
@@ -23,6 +24,7 @@ contexts: [{name: c, context: {cluster: c, user: u}}]
 current-context: c
 Y
   "$GATEHOUSE_BIN/gatehouse-webhook" --config "$folder/webhook.yaml" >"$folder/audit" 2>"$folder/log" &
+  programs+=($!)
 }
 ready() { curl -fsS "http://10.0.0.1:${METRICS[$1]}/readyz"; }
 refused() { # TEXT COMMAND...: with that text in the answer
@@ -80,6 +82,10 @@ ok "enforce refuses"
 K -n demo delete pod audited --wait=false >/dev/null
 ok "DELETE is not asked about"
 
+H test gatehouse --filter name=gatehouse-test-policy >"$DIR/out" 2>&1 || fail "$(cat "$DIR/out")"
+if K get imagepolicy gatehouse-test-policy >"$DIR/out" 2>&1; then fail "helm test leaves its policy"; fi
+ok "helm test: the API server reaches the webhook and believes it"
+
 node() { K get node worker-1 -o "jsonpath=$1"; }
 marked() { [ "$(node '{.metadata.labels.attestation\.node-restriction\.kubernetes\.io/trusted}')" = false ]; }
 create '{"apiVersion": "v1", "kind": "Node", "metadata": {"name": "worker-1"}}' >/dev/null
@@ -114,4 +120,8 @@ for role in controller admission attestation; do
   [ -z "$denied" ] || fail "$role: $denied: $(grep kube-denied "$DIR/$role/log" | tail -2)"
   ok "$role needs no right that it does not have"
 done
+kill "${programs[@]}"
+wait "${programs[@]}" || true
+if H test gatehouse --filter name=gatehouse-test-policy >"$DIR/out" 2>&1; then fail "helm test without a webhook"; fi
+ok "helm test fails while no webhook answers"
 echo "$passed of $passed as expected"
