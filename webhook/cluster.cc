@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdlib>
 #include <string_view>
+#include <thread>
 
 #include "common/base/limits.h"
 #include "common/codec/pem.h"
@@ -75,6 +76,32 @@ CertificateOptions CertificatesOf(const KubernetesConfig& config) {
   return options;
 }
 
+ReportOptions ReportOf(const KubernetesConfig& config) {
+  return {.namespace_name = config.namespace_name,
+          .name = config.name,
+          .identity = config.identity,
+          .pod_name = Environment("POD_NAME"),
+          .pod_uid = Environment("POD_UID")};
+}
+
+template <typename... Parts>
+void StopTogether(const std::unique_ptr<Parts>&... parts) {
+  std::vector<std::thread> threads;
+  const auto stop = [&](const auto& part) {
+    if (part != nullptr) threads.emplace_back([&part] { part->Stop(); });
+  };
+  (stop(parts), ...);
+  for (std::thread& thread : threads) thread.join();
+}
+
+// "name@generation" of every NodePolicy: what appraisals depend on.
+std::string NodeGenerations(const policy::PolicySet& set) {
+  std::string generations;
+  for (const policy::NodePolicy& policy : set.node_policies)
+    generations += policy.name + "@" + policy.generation + "\n";
+  return generations;
+}
+
 KubernetesConfig Completed(KubernetesConfig config) {
   if (config.identity.empty()) config.identity = HostName();
   return config;
@@ -99,6 +126,7 @@ Cluster::Cluster(const WebhookConfig& config, kube::ConnectionSource connections
       keys_(config_.key_folder + "/signing-keys.pem", limits::kMiB, ParseKeys) {
   api_.OnRequest([&metrics](std::string_view verb, std::string_view outcome) { metrics.CountKube(verb, outcome); });
   const Random random = crypto::SystemRandom();
+  const ReportOptions report = ReportOf(config_);
   key_files_ = std::make_unique<KeyFiles>(api_, config_.key_folder, KeyObjects(config_), log, random);
   policies_ = std::make_unique<ClusterPolicies>(api_, config_.stale_after, log, metrics, random);
   nodes_ = std::make_unique<ClusterNodes>(
@@ -112,7 +140,7 @@ Cluster::Cluster(const WebhookConfig& config, kube::ConnectionSource connections
                                                                      .audience = config_.agents.audience,
                                                                      .remember = config_.agents.token_cache});
   reporter_ = std::make_unique<ReplicaReporter>(
-      api_, ReportOptions{config_.namespace_name, config_.name, config_.identity}, [this] { return Report(); }, log);
+      api_, report, [this] { return Report(); }, log);
   // It wants them before it starts, and the key is known once the Secrets are.
   if (config.attestation.has_value()) bindings_ = nodes_->MakeBindings([this] { return signing_key_(); });
   if (config_.controllers) MakeControllers(random);
@@ -144,8 +172,7 @@ void Cluster::MakeControllers(const Random& random) {
                               .condition = config_.nodes.condition,
                               .events = config_.nodes.events,
                               .keep_bindings = config_.nodes.keep_bindings});
-  status_controller_ = std::make_unique<PolicyStatusController>(
-      api_, ReportOptions{config_.namespace_name, config_.name, config_.identity}, leading, log_, random);
+  status_controller_ = std::make_unique<PolicyStatusController>(api_, ReportOf(config_), leading, log_, random);
   if (!config_.approve_csrs) return;
   csr_approver_ = std::make_unique<CsrApprover>(CsrApprover::Parts{
       .api = api_,
@@ -161,11 +188,14 @@ Cluster::~Cluster() {
 
 Status Cluster::Begin(PolicySource::OnChange on_change) {
   RETURN_IF_ERROR(key_files_->Start());
-  policies_->Start([this, on_change = std::move(on_change)](const std::shared_ptr<const policy::PolicySet>& set) {
+  // A Namespace that changes makes another set too, and changes nothing for nodes.
+  policies_->Start([this, on_change = std::move(on_change),
+                    known = std::string()](const std::shared_ptr<const policy::PolicySet>& set) mutable {
+    std::string generations = NodeGenerations(*set);
+    if (generations == std::exchange(known, generations)) return;
     if (on_change) on_change(set);
     if (node_controller_ != nullptr) node_controller_->Kick();
   });
-  reporter_->Start();
   if (elector_ == nullptr) return Ok();
   certificates_->Start();
   status_controller_->Start();
@@ -198,10 +228,13 @@ std::vector<std::string> Cluster::Awaited() const {
 
 std::vector<std::string> Cluster::Problems() const {
   std::vector<std::string> problems = nodes_->Problems();
-  for (const std::string& problem : key_files_->Problems()) problems.push_back(problem);
-  if (node_controller_ != nullptr) {
-    for (const std::string& problem : node_controller_->Problems()) problems.push_back(problem);
-  }
+  const auto add = [&](const auto& part) {
+    if (part == nullptr) return;
+    for (std::string& problem : part->Problems()) problems.push_back(std::move(problem));
+  };
+  add(key_files_);
+  add(node_controller_);
+  add(certificates_);
   return problems;
 }
 
@@ -212,17 +245,12 @@ void Cluster::BeginNodes() {
   if (csr_approver_ != nullptr) csr_approver_->Start();
 }
 
-// The controllers first, while the lead is still ours; then what they look at.
+// The controllers first, while the lead is still ours; then what they look at. Each may have to wait for a request that
+// is under way, so those that do not need each other end together.
 void Cluster::Stop() {
-  if (csr_approver_ != nullptr) csr_approver_->Stop();
-  if (status_controller_ != nullptr) status_controller_->Stop();
-  if (node_controller_ != nullptr) node_controller_->Stop();
-  if (certificates_ != nullptr) certificates_->Stop();
-  if (elector_ != nullptr) elector_->Stop();
-  reporter_->Stop();
-  nodes_->Stop();
-  policies_->Stop();
-  key_files_->Stop();
+  StopTogether(csr_approver_, status_controller_, node_controller_, certificates_);
+  StopTogether(elector_);
+  StopTogether(reporter_, nodes_, policies_, key_files_);
 }
 
 void Cluster::Housekeep() {
@@ -231,6 +259,11 @@ void Cluster::Housekeep() {
   if (Status loaded = keys_.Load(); !loaded.ok())
     log_.Failure(telemetry::Level::kError, "keys of attestation results not reloaded", loaded.error());
   const auto after = keys_.Current();
+  // A replica that has read nothing yet has nothing to report: it would count as one where no policy is in force.
+  if (!reporting_ && policies_->Ready()) {
+    reporting_ = true;
+    reporter_->Start();
+  }
   if (before == nullptr && after != nullptr) BeginNodes();
   if (before != nullptr && before != after) {
     nodes_->KeysChanged();

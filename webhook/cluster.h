@@ -28,6 +28,7 @@ class Cluster {
   ~Cluster();
 
   // Begins to watch, to stand for election and to keep certificates: all that others wait for. Errors: kInternal.
+  // `on_change` when NodePolicies changed.
   [[nodiscard]] Status Begin(PolicySource::OnChange on_change);
   // What is not there yet, for people; nothing once the process can decide.
   [[nodiscard]] std::vector<std::string> Awaited() const;
@@ -66,6 +67,7 @@ class Cluster {
   std::function<crypto::PrivateKey()> signing_key_;
   std::unique_ptr<TokenReviewer> reviewer_;
   std::unique_ptr<ReplicaReporter> reporter_;
+  bool reporting_ = false;
   // Of a process that may lead.
   std::unique_ptr<kube::LeaderElector> elector_;
   std::unique_ptr<CertificateManager> certificates_;
