@@ -233,7 +233,7 @@ class Planner {
   }
 
   void Rotate() {
-    if (!view_.ca.has_value() || !state_.ca.ours || !failed_.empty()) return;
+    if (!view_.ca.has_value() || !state_.ca.ours) return;
     if (view_.next.has_value() && spread_) {
       if (!view_.published.has_value()) {
         Due({StepKind::kMarkPublished}, "the next CA is known to all");

@@ -83,7 +83,8 @@ struct CertificatePlan {
 inline constexpr Duration kNoWait = Duration::max();
 
 // The one next write. `failed`: steps that could not be carried out just now; they are passed over, so that one does
-// not hold up the others, but no CA is promoted or dropped while there are any.
+// not hold up the others. What was not published everywhere is not promoted all the same: that is seen from the
+// objects.
 [[nodiscard]] CertificatePlan NextStep(const CertificateState& state, const CertificateOptions& options, WallTime now,
                                        const std::set<Step>& failed);
 
