@@ -16,8 +16,6 @@
 namespace gatehouse::load {
 namespace {
 
-constexpr int kEnrolAttempts = 20;
-
 // One node: its TPM, and what its agent does.
 class SwarmNode {
  public:
@@ -158,21 +156,31 @@ class Swarm {
     };
   }
 
+  template <typename T>
+  [[nodiscard]] Result<T> Patiently(const std::function<Result<T>()>& call,
+                                    const std::function<bool(const Error&)>& may_pass) const {
+    Result<T> result = call();
+    for (int attempt = 1; attempt < options_.attempts && !result.ok() && may_pass(result.error()); ++attempt) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(50) * attempt);
+      result = call();
+    }
+    return result;
+  }
+
   void Join(std::size_t i, std::unique_ptr<net::HttpTransport>& transport) {
     nodes_[i] = std::make_unique<SwarmNode>(names_[i], identity_);
     Status joined = Connect(transport);
-    for (int attempt = 0; joined.ok() && attempt < kEnrolAttempts; ++attempt) {
-      joined = nodes_[i]->Enrol(PostOver(*transport));
-      if (joined.ok() || ClassOf(joined.error().reason) != ReasonClass::kUnavailable) break;
-      std::this_thread::sleep_for(std::chrono::milliseconds(50) * (attempt + 1));
-      joined = Ok();
+    if (joined.ok()) {
+      const auto may_pass = [](const Error& error) { return ClassOf(error.reason) == ReasonClass::kUnavailable; };
+      joined = Patiently<void>([&] { return nodes_[i]->Enrol(PostOver(*transport)); }, may_pass);
     }
-    Result<std::string> status = joined.ok() ? std::string() : Result<std::string>(joined.error());
-    // Another replica hears of the binding in a moment.
-    for (int attempt = 0; joined.ok() && attempt < kEnrolAttempts; ++attempt) {
-      status = nodes_[i]->Attest(PostOver(*transport));
-      if (status.ok() || status.error().reason != Reason::kAkUnbound) break;
-      std::this_thread::sleep_for(std::chrono::milliseconds(50) * (attempt + 1));
+    Result<std::string> status = Error{Reason::kInternal, "", ""};
+    if (joined.ok()) {
+      // Another replica hears of the binding in a moment.
+      const auto may_pass = [](const Error& error) { return error.reason == Reason::kAkUnbound; };
+      status = Patiently<std::string>([&] { return nodes_[i]->Attest(PostOver(*transport)); }, may_pass);
+    } else {
+      status = joined.error();
     }
     std::lock_guard lock(mutex_);
     if (joined.ok()) ++report_.enrolled;

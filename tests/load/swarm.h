@@ -41,6 +41,7 @@ struct SwarmOptions {
   Duration interval{60'000};              // of each node, in real time
   std::size_t rounds = 5;                 // attestations of each node after the first
   std::size_t threads = 8;                // calls under way at once
+  int attempts = 20;                      // of an enrolment, when many come at once
   bool keep_connections = false;          // rather than a new TLS connection for each attestation, as an agent makes it
   std::function<std::uint64_t()> writes;  // NodeAttestation writes of all replicas so far; may be null
 };

@@ -85,6 +85,14 @@ TEST_F(SwarmTest, AllNodesEnrolAndAttestAtTheirPace) {
   EXPECT_EQ(strangers.enrolled, 0U);
   EXPECT_EQ(strangers.attested, 0U);
   EXPECT_EQ(strangers.failures, (std::map<std::string, std::uint64_t>{{"identity-unauthenticated", 12}}));
+
+  // Nor is one enrolled by a server that does not answer.
+  (*server)->Drain(100ms);
+  options.nodes = 1;
+  options.attempts = 2;
+  const SwarmReport nobody = RunSwarm(*again, options, clock);
+  EXPECT_EQ(nobody.enrolled, 0U);
+  EXPECT_EQ(nobody.failures, (std::map<std::string, std::uint64_t>{{"network-unavailable", 2}}));
 }
 
 TEST(WritesTest, AreComputedFromIntervalAndValidity) {
