@@ -88,6 +88,7 @@ void TimeMember(JsonWriter& json, std::string_view key, WallTime time) {
   if (time != kNever) json.Member(key, codec::FormatTime(time));
 }
 
+// An empty text is left out: an API server of 1.20 built with Go 1.19 takes it for null, and refuses the object.
 void OptionalMember(JsonWriter& json, std::string_view key, const std::string& value) {
   if (!value.empty()) json.Member(key, value);
 }
@@ -110,9 +111,11 @@ void WriteMetadata(JsonWriter& json, const NodeAttestation& attestation, bool ow
 void WriteSpec(JsonWriter& json, const NodeAttestation& attestation) {
   json.Key("spec").BeginObject();
   OptionalMember(json, "nodeUID", attestation.node_uid);
-  json.Member("ek", attestation.ek).Member("ak", attestation.ak);
+  OptionalMember(json, "ek", attestation.ek);
+  OptionalMember(json, "ak", attestation.ak);
   TimeMember(json, "enrolled", attestation.enrolled);
-  json.Member("binding", attestation.binding).EndObject();
+  OptionalMember(json, "binding", attestation.binding);
+  json.EndObject();
 }
 
 void WritePolicies(JsonWriter& json, const std::optional<ear::VerifiedEar>& verified) {
@@ -124,12 +127,14 @@ void WritePolicies(JsonWriter& json, const std::optional<ear::VerifiedEar>& veri
       // The list is a map by name: one that has a name twice is refused as a whole.
       if (!names.insert(appraisal.policy.substr(0, at)).second) continue;
       json.BeginObject().Member("name", appraisal.policy.substr(0, at));
-      json.Member("generation", appraisal.policy.substr(std::min(at + 1, appraisal.policy.size())));
+      OptionalMember(json, "generation", appraisal.policy.substr(std::min(at + 1, appraisal.policy.size())));
       json.Member("status", ear::Name(appraisal.tier));
       json.Member("expires", codec::FormatTime(appraisal.expires)).Key("findings").BeginArray();
       for (const Finding& finding : appraisal.findings) {
-        json.BeginObject().Member("reason", Token(finding.reason)).Member("where", Cut(finding.where, kWhereBytes));
-        json.Member("detail", Cut(finding.detail, kDetailBytes)).EndObject();
+        json.BeginObject().Member("reason", Token(finding.reason));
+        OptionalMember(json, "where", Cut(finding.where, kWhereBytes));
+        OptionalMember(json, "detail", Cut(finding.detail, kDetailBytes));
+        json.EndObject();
       }
       json.EndArray().EndObject();
     }
@@ -151,17 +156,19 @@ void WriteStatus(JsonWriter& json, const NodeAttestation& attestation,
   TimeMember(json, "expires", attestation.expires);
   json.Key("reasons").BeginArray();
   for (std::size_t i = 0; i < std::min(attestation.reasons.size(), kReasons); ++i) json.String(attestation.reasons[i]);
-  json.EndArray().Member("message", message);
+  json.EndArray();
+  OptionalMember(json, "message", message);
   WritePolicies(json, verified);
   OptionalMember(json, "ear", attestation.ear);
   if (const auto& failure = attestation.failure) {
     json.Key("failure").BeginObject().Member("reason", Token(failure->reason));
-    json.Member("where", Cut(failure->where, kWhereBytes)).Member("detail", Cut(failure->detail, kDetailBytes));
+    OptionalMember(json, "where", Cut(failure->where, kWhereBytes));
+    OptionalMember(json, "detail", Cut(failure->detail, kDetailBytes));
     json.Member("time", codec::FormatTime(failure->time)).EndObject();
   }
   json.Key("conditions").BeginArray().BeginObject().Member("type", "Trusted");
   json.Member("status", ConditionStatus(attestation.verdict)).Member("reason", Name(attestation.verdict));
-  json.Member("message", message);
+  OptionalMember(json, "message", message);
   TimeMember(json, "lastTransitionTime", attestation.since);
   json.EndObject().EndArray().EndObject();
 }

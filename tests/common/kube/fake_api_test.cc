@@ -69,6 +69,14 @@ TEST_F(FakeKubeApi, StatusIsWrittenByItself) {
       << "custom resources are not replaced without a version";
 }
 
+TEST_F(FakeKubeApi, AnEmptyTextInACustomResourceIsTakenForNull) {
+  const std::string path = PathOf(kNodeAttestations);
+  EXPECT_EQ(Code(api_.Create(path, R"({"metadata":{"name":"n"},"status":{"message":""}})", Soon())), "kube-rejected");
+  EXPECT_EQ(Code(api_.Create(path, R"({"metadata":{"name":"n"},"status":{"reasons":[]}})", Soon())), "ok");
+  EXPECT_EQ(Code(api_.Patch(path + "/n", PatchType::kMerge, R"({"status":{"message":""}})", Soon())), "kube-rejected");
+  EXPECT_EQ(Code(api_.Patch(path + "/n", PatchType::kMerge, R"({"status":{"message":null}})", Soon())), "ok");
+}
+
 TEST_F(FakeKubeApi, NodeAttestationsHaveNoStatusOfTheirOwn) {
   server_.Put(R"({"apiVersion":"gatehouse.dev/v1alpha1","kind":"NodeAttestation","metadata":{"name":"n"}})");
   const std::string path = PathOf(kNodeAttestations, "", "n");

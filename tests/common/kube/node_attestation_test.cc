@@ -122,6 +122,24 @@ TEST(NodeAttestation, ABindingWithoutAResult) {
   }
 }
 
+// What a 1.20 API server built with Go 1.19 takes for null.
+TEST(NodeAttestation, NoEmptyTextIsEverWritten) {
+  NodeAttestation sample;
+  sample.name = "n";
+  EXPECT_EQ(WriteNodeAttestation(sample, std::nullopt, false).find("\"\""), std::string::npos);
+  sample = Sample();
+  sample.message.clear();
+  sample.failure->where.clear();
+  sample.failure->detail.clear();
+  ear::AttestationResult result = ResultOf({Bad("b")});
+  result.appraisals[0].findings = {{Reason::kPcrMismatch, "", ""}};
+  const std::string json = WriteNodeAttestation(sample, Verified(result), false);
+  EXPECT_EQ(json.find("\"\""), std::string::npos) << json;
+  auto read = Read(json);
+  ASSERT_TRUE(read.ok()) << read.error().ToString();
+  ExpectEqual(*read, sample);
+}
+
 // Any text that a node or an admin can bring in.
 TEST(NodeAttestation, RoundTripOfAnything) {
   std::mt19937 random(4711);
