@@ -15,12 +15,19 @@ constexpr std::array<std::string_view, 1> kOptionalSpec = {"nodeUID"};
 constexpr std::array<std::string_view, 10> kOptionalStatus = {
     "attested", "conditions", "ear", "expires", "failure", "message", "policies", "reasons", "since", "verdict"};
 
+constexpr std::array<std::string_view, 2> kOptionalFailure = {"detail", "where"};
+
 template <std::size_t n>
 void WriteWhole(codec::JsonWriter& json, codec::JsonView value, const std::array<std::string_view, n>& optional) {
   json.BeginObject();
   for (std::size_t i = 0; i < value.size(); ++i) {
     const auto member = value.member(i);
-    json.Key(member.key).Raw(member.value.Serialize());
+    json.Key(member.key);
+    if (member.key == "failure" && member.value.IsObject()) {
+      WriteWhole(json, member.value, kOptionalFailure);  // an object is merged, not replaced
+    } else {
+      json.Raw(member.value.Serialize());
+    }
   }
   for (std::string_view key : optional) {
     if (!value.Find(key).has_value()) json.Key(key).Null();

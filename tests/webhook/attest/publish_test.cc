@@ -56,6 +56,23 @@ TEST_F(ClusterFixture, TheSameFailureAgainIsNotWrittenAgain) {
   EXPECT_EQ(Patches("worker-1"), before);
 }
 
+// What a failure does not say must not stay from the one before: a merge patch merges objects.
+TEST_F(ClusterFixture, AFailureThatSaysLessTakesTheRestAway) {
+  auto a = Start();
+  ASSERT_TRUE(a->Enrol("worker-1", node).ok());
+  a->nodes.PublishFailure(Node("worker-1"), {Reason::kNonceReused, "nonce", "answered before"});
+  ASSERT_TRUE(Eventually([&] { return ObjectText("worker-1", {"status", "failure", "where"}) == "nonce"; }));
+  clock.Advance(std::chrono::seconds(1));
+  a->nodes.PublishFailure(Node("worker-1"), {Reason::kClockRewound, "", ""});
+  ASSERT_TRUE(Eventually([&] { return ObjectText("worker-1", {"status", "failure", "reason"}) == "clock-rewound"; }));
+  EXPECT_EQ(ObjectText("worker-1", {"status", "failure", "where"}), "");
+  EXPECT_EQ(ObjectText("worker-1", {"status", "failure", "detail"}), "");
+  Settle(*a);
+  const std::size_t before = Patches("worker-1");
+  Settle(*a);
+  EXPECT_EQ(Patches("worker-1"), before) << "it is said";
+}
+
 // --- writes
 
 TEST_F(ClusterFixture, AResultThatSaysNothingNewIsNotWrittenBeforeHalfOfTheValidity) {
