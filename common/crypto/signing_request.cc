@@ -52,6 +52,8 @@ Status CheckSignature(X509_REQ* request, const PublicKey& key) {
   const ASN1_BIT_STRING* signature = nullptr;
   const X509_ALGOR* algorithm = nullptr;
   X509_REQ_get0_signature(request, &signature, &algorithm);
+  // A signature is whole octets; the library would pass over bits that are said to be unused.
+  if ((signature->flags & (ASN1_STRING_FLAG_BITS_LEFT | 0x07)) != ASN1_STRING_FLAG_BITS_LEFT) return invalid;
   const int nid = X509_REQ_get_signature_nid(request);
   const KeyType type = key.type() == KeyType::kEcP384 || key.type() == KeyType::kEcP521 ? KeyType::kEcP256 : key.type();
   unsigned char* der = nullptr;
