@@ -55,16 +55,19 @@ TEST_F(FakeKubeApi, StatusIsWrittenByItself) {
   server_.Put(
       R"({"apiVersion":"gatehouse.dev/v1alpha1","kind":"ImagePolicy","metadata":{"name":"p"},"spec":{"mode":"warn"}})");
   const std::string path = PathOf(kImagePolicies, "", "p");
-  ASSERT_TRUE(
-      api_.Patch(path + "/status", PatchType::kMerge, R"({"spec":{"mode":"audit"},"status":{"x":"1"}})", Soon()).ok());
+  ASSERT_TRUE(api_.Patch(path + "/status", PatchType::kMerge,
+                         R"({"spec":{"mode":"audit"},"status":{"observedGeneration":1}})", Soon())
+                  .ok());
   JsonValue policy = *server_.Find(kImagePolicies, "p");
   EXPECT_EQ(policy.TextAt({"spec", "mode"}), "warn");
-  EXPECT_EQ(policy.TextAt({"status", "x"}), "1");
+  EXPECT_EQ(policy.TextAt({"status", "observedGeneration"}), "1");
   EXPECT_EQ(policy.TextAt({"metadata", "generation"}), "1");
-  ASSERT_TRUE(api_.Patch(path, PatchType::kMerge, R"({"spec":{"mode":"audit"},"status":{"x":"2"}})", Soon()).ok());
+  ASSERT_TRUE(
+      api_.Patch(path, PatchType::kMerge, R"({"spec":{"mode":"audit"},"status":{"observedGeneration":2}})", Soon())
+          .ok());
   policy = *server_.Find(kImagePolicies, "p");
   EXPECT_EQ(policy.TextAt({"metadata", "generation"}), "2") << "the spec has changed";
-  EXPECT_EQ(policy.TextAt({"status", "x"}), "1");
+  EXPECT_EQ(policy.TextAt({"status", "observedGeneration"}), "1");
   EXPECT_EQ(Code(api_.Replace(path, R"({"metadata":{"name":"p"},"spec":{}})", Soon())), "kube-rejected")
       << "custom resources are not replaced without a version";
 }
