@@ -150,7 +150,7 @@ struct NodeController::Impl {
   Status WriteCondition(NodeState& node, const WantedMarks& wanted, WallTime now, Memory& memory);
   Status Send(NodeState& node, std::string_view subresource, kube::PatchType type, const std::string& patch);
   void Announce(const std::string& name, const NodeStanding& standing, const WantedMarks& wanted, Memory& memory);
-  Status Refresh(const std::string& name);
+  Status Refresh(const std::string& name, const std::string& known_version);
   Status Collect(const std::string& name, const KnownAttestation& known, WallTime now);
   Status Annotate(const KnownAttestation& known, std::optional<WallTime> gone);
   void Forget();
@@ -255,23 +255,20 @@ Status NodeController::Impl::Reconcile(const std::string& name, const Moment& mo
       memory.erase(name);
       return attestation.has_value() ? Collect(name, *attestation, moment.now) : Ok();
     }
+    std::string version = node->resource_version;
     done = Bring(std::move(*node), attestation, moment);
     if (done.ok()) return done;
     if (done.error().reason != Reason::kKubeConflict && done.error().reason != Reason::kKubeNotFound) return done;
-    RETURN_IF_ERROR(Refresh(name));
+    RETURN_IF_ERROR(Refresh(name, version));
   }
   return done;
 }
 
 // What the server has now, which the watch may bring later.
-Status NodeController::Impl::Refresh(const std::string& name) {
+Status NodeController::Impl::Refresh(const std::string& name, const std::string& known_version) {
   auto fresh = parts.api.Get(kube::PathOf(kube::kNodes, {}, name), Deadline(parts.clock, kTimeout));
-  if (!fresh.ok()) {
-    if (fresh.error().reason != Reason::kKubeNotFound) return fresh.error();
-    table.RemoveNode(name);
-    return Ok();
-  }
-  if (auto node = ReadNode(fresh->root()); node.has_value()) table.Put(std::move(*node));
+  if (!fresh.ok() && fresh.error().reason != Reason::kKubeNotFound) return fresh.error();
+  table.Learn(name, known_version, fresh.ok() ? ReadNode(fresh->root()) : std::nullopt);
   return Ok();
 }
 
@@ -375,8 +372,8 @@ Status NodeController::Impl::Send(NodeState& node, std::string_view subresource,
                                                  Deadline(parts.clock, kTimeout)));
   auto after = ReadNode(written.root());
   if (!after.has_value()) return Error{Reason::kKubeRejected, node.name, "the answer to a patch is no Node"};
+  table.Learn(node.name, node.resource_version, *after);
   node = std::move(*after);
-  table.Put(node);
   return Ok();
 }
 
@@ -417,9 +414,9 @@ Status NodeController::Impl::WriteCondition(NodeState& node, const WantedMarks& 
     queue.AddAt(node.name, now + std::chrono::ceil<Duration>(written.front() + kConditionWindow - mono));
     return Ok();
   }
-  RETURN_IF_ERROR(Send(node, "status", kube::PatchType::kStrategic, *patch));
-  written.push_back(mono);
-  return Ok();
+  Status sent = Send(node, "status", kube::PatchType::kStrategic, *patch);
+  if (sent.ok() || ClassOf(sent.error().reason) != ReasonClass::kUnavailable) written.push_back(mono);
+  return sent;
 }
 
 void NodeController::Impl::Announce(const std::string& name, const NodeStanding& standing, const WantedMarks& wanted,

@@ -15,12 +15,28 @@ bool Same(const KnownAttestation& a, const KnownAttestation& b) {
 
 }  // namespace
 
+void NodeTable::NoteEviction(const NodeState& node) {
+  auto evicted = node.Evicted();
+  if (!evicted.has_value()) return;
+  auto [entry, added] = evictions_.try_emplace(node.name, *evicted);
+  if (!added) entry->second = std::max(entry->second, *evicted);
+}
+
+void NodeTable::Learn(const std::string& name, const std::string& known_version, std::optional<NodeState> node) {
+  std::lock_guard lock(mutex_);
+  if (node.has_value()) NoteEviction(*node);
+  auto found = nodes_.find(name);
+  if (found == nodes_.end() || found->second.resource_version != known_version) return;
+  if (node.has_value()) {
+    found->second = std::move(*node);
+  } else {
+    nodes_.erase(found);
+  }
+}
+
 bool NodeTable::Put(NodeState node) {
   std::lock_guard lock(mutex_);
-  if (auto evicted = node.Evicted(); evicted.has_value()) {
-    auto [entry, added] = evictions_.try_emplace(node.name, *evicted);
-    if (!added) entry->second = std::max(entry->second, *evicted);
-  }
+  NoteEviction(node);
   auto [entry, added] = nodes_.try_emplace(node.name, node);
   if (added) return true;
   bool same = entry->second.SameAs(node);

@@ -28,6 +28,9 @@ class NodeTable {
   bool Put(NodeState node);
   bool Put(KnownAttestation attestation);
   void RemoveNode(const std::string& name);
+  // What was learned by asking, rather than from the watch: it takes the place of the version that was known when it
+  // was asked for, and of no other, since what the watch brought meanwhile may be newer. Nothing: it is gone.
+  void Learn(const std::string& name, const std::string& known_version, std::optional<NodeState> node);
   void RemoveAttestation(const std::string& name);
   [[nodiscard]] std::optional<NodeState> Node(const std::string& name) const;
   [[nodiscard]] std::optional<KnownAttestation> Attestation(const std::string& name) const;
@@ -41,6 +44,7 @@ class NodeTable {
   void ForgetEvictionsBefore(WallTime time);
 
  private:
+  void NoteEviction(const NodeState& node);
   mutable std::mutex mutex_;
   std::map<std::string, NodeState> nodes_;
   std::map<std::string, KnownAttestation> attestations_;

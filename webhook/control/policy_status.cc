@@ -226,7 +226,7 @@ struct PolicyStatusController::Impl {
   void Begin();
   void Count(const Watched::ByKey& policies, const std::map<std::string, Replica>& replicas);
   void Look(const PolicyObject& policy, const std::vector<ReplicaView>& views, Duration counts_pause);
-  [[nodiscard]] Status Write(const PolicyObject& policy, PolicyStatus status);
+  [[nodiscard]] Status Write(const PolicyObject& policy, const PolicyStatus& status);
   void RemoveGone(const std::map<std::string, Replica>& replicas);
 
   kube::Api& api;
@@ -323,7 +323,7 @@ void PolicyStatusController::Impl::Look(const PolicyObject& policy, const std::v
   }
 }
 
-Status PolicyStatusController::Impl::Write(const PolicyObject& policy, PolicyStatus status) {
+Status PolicyStatusController::Impl::Write(const PolicyObject& policy, const PolicyStatus& status) {
   if (!leading()) return Error{Reason::kKubeUnavailable, policy.ReportKey(), "another process leads now"};
   auto written = api.Patch(kube::PathOf(policy.kind->resource, policy.key.namespace_name, policy.key.name, "status"),
                            kube::PatchType::kMerge, WritePolicyStatus(status, policy.kind->decides),
