@@ -141,6 +141,41 @@ TEST_F(ForgeryFixture, Adversarial_G12_OlderResultWrittenBackAfterABindingThatWa
   EXPECT_EQ(replica->State("worker-2"), NodeState::kUnknown);
 }
 
+// A binding that nobody else claims any more.
+TEST_F(ForgeryFixture, Adversarial_G6_ReleasedBindingOfAnotherNodeUnderThisName) {
+  auto theirs = *Object("worker-1");
+  kube.Remove(kube::kNodeAttestations, "worker-1");
+  ASSERT_TRUE(replica->Becomes("worker-1", NodeState::kUnknown));
+  AddNode("worker-3", "uid-3");
+  theirs.Member("metadata") = fakes::JsonValue::Object();
+  theirs.Member("metadata").Member("name") = fakes::JsonValue::String("worker-3");
+  kube.Put(theirs.Write());
+  Settle(*replica);
+  EXPECT_EQ(ReasonOf(replica->bindings->Find("worker-3")), Reason::kNodeConflict);
+  auto fresh = Start();
+  EXPECT_EQ(ReasonOf(fresh->bindings->Find("worker-3")), Reason::kNodeConflict);
+}
+
+// The same machine, released and bound under another name, where no UID tells the two apart.
+TEST_F(ClusterFixture, Adversarial_G19_ResultOfTheSameTpmUnderItsEarlierName) {
+  ClusterNodes::Options options = Quick();
+  options.before_node = true;
+  auto a = Start(options);
+  ASSERT_TRUE(a->Enrol("worker-8", node).ok());
+  ASSERT_TRUE(a->Attest("worker-8", node).ok());
+  ASSERT_TRUE(Eventually([&] { return ObjectText("worker-8", {"status", "ear"}) != ""; }));
+  const std::string earlier = ObjectText("worker-8", {"status", "ear"});
+  kube.Remove(kube::kNodeAttestations, "worker-8");
+  ASSERT_TRUE(Eventually([&] { return ReasonOf(a->bindings->Find("worker-8")) == Reason::kAkUnbound; }));
+  ASSERT_TRUE(a->Enrol("worker-9", node).ok());
+  Change("worker-9",
+         [&](fakes::JsonValue& object) { object.Member("status").Member("ear") = fakes::JsonValue::String(earlier); });
+  Settle(*a);
+  EXPECT_FALSE(a->nodes.TrustedMachine("worker-9", *set));
+  ASSERT_TRUE(a->Attest("worker-9", node).ok());
+  EXPECT_TRUE(a->nodes.TrustedMachine("worker-9", *set));
+}
+
 TEST_F(ForgeryFixture, Adversarial_G6_BindingSignedByAnotherKey) {
   auto other = *crypto::PrivateKey::Generate(crypto::KeyType::kEcP256);
   auto mine = replica->bindings->Find("worker-1");

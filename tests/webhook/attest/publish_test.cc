@@ -44,6 +44,22 @@ TEST_F(ClusterFixture, AQuoteFromBeforeTheFailureDoesNotUndoIt) {
   EXPECT_EQ(a->State("worker-1"), NodeState::kUntrusted);
 }
 
+// Two that write what each believes would never come to an end.
+TEST_F(ClusterFixture, AFailureThatWasTakenAwayIsWrittenBackByWhoFoundItOnly) {
+  auto a = Start();
+  auto b = Start();
+  ASSERT_TRUE(a->Enrol("worker-1", node).ok());
+  EXPECT_EQ(a->AttestForged("worker-1", node), Reason::kSignatureInvalid);
+  ASSERT_TRUE(b->Becomes("worker-1", NodeState::kUntrusted));
+  Settle(*a);
+  a.reset();
+  const std::size_t before = Patches();
+  Change("worker-1", [](fakes::JsonValue& object) { object.Member("status").Erase("failure"); });
+  Settle(*b);
+  EXPECT_EQ(b->State("worker-1"), NodeState::kUntrusted);
+  EXPECT_EQ(Patches(), before);
+}
+
 TEST_F(ClusterFixture, TheSameFailureAgainIsNotWrittenAgain) {
   auto a = Start();
   ASSERT_TRUE(a->Enrol("worker-1", node).ok());
