@@ -40,13 +40,13 @@ SETS = {
         "extraVolumes": [{"name": "extra", "configMap": {"name": "extra"}}], "extraVolumeMounts": [{"name": "extra", "mountPath": "/etc/extra"}],
         "serviceAccounts": {"annotations": {"a": "b"}}, "crds": {"keep": False},
         "agent": {"tpm": {"access": "socket"}, "hostAliases": [{"ip": "10.96.0.21", "hostnames": ["x"]}], "config": {"imaLog": "/none"}, "podLabels": {"x": "z"}},
-        "networkPolicy": {"enabled": True, "apiServerCIDRs": ["192.0.2.0/28"], "metricsNamespaceLabels": {"name": "monitoring"},
+        "networkPolicy": {"enabled": True, "apiServerCIDRs": ["192.0.2.0/28"], "attestationCIDRs": ["198.51.100.0/24"], "metricsNamespaceLabels": {"name": "monitoring"},
                           "webhookEgress": [{"ports": [{"port": 443}]}]},
         "monitoring": {"podMonitor": {"enabled": True}, "serviceMonitor": {"enabled": True, "labels": {"release": "x"}}, "rules": {"enabled": True},
                        "dashboard": {"enabled": True}},
     },
     "device plugin": {"agent": {"tpm": {"access": "devicePlugin", "resource": "tpm.example/tpmrm"}, "capabilities": ["DAC_OVERRIDE"]},
-                      "networkPolicy": {"enabled": True}, "mutate": {"enabled": False}, "rbac": {"aggregate": False}, "replicas": 1},
+                      "networkPolicy": {"enabled": False}, "mutate": {"enabled": False}, "rbac": {"aggregate": False}, "replicas": 1},
 }
 
 # Values that must be refused, and a word of the answer.
@@ -200,6 +200,19 @@ def check_rights(name, things):
         check(all(subject["name"] != "gatehouse-agent" for subject in binding["subjects"]), name, "agents have no rights")
 
 
+def check_network(name, values, things):
+    """Attestation is for agents; who lets others in has said so."""
+    policies = [t for t in things if t["kind"] == "NetworkPolicy"]
+    if values.get("networkPolicy", {}).get("enabled", True):
+        check(policies, name, "NetworkPolicies")
+    for policy in policies:
+        for rule in policy["spec"]["ingress"]:
+            outside = values.get("attestation", {}).get("service", {}).get("type", "ClusterIP") != "ClusterIP"
+            if rule["ports"][0]["port"] == "attestation" and not outside:
+                selectors = [source["podSelector"]["matchLabels"]["app.kubernetes.io/component"] for source in rule["from"]]
+                check(selectors == ["agent"], name, rule)
+
+
 def check_configurations(name, things):
     programs = os.environ.get("GATEHOUSE_BIN")
     for thing in [t for t in things if t["kind"] == "ConfigMap" and "data" in t]:
@@ -243,6 +256,7 @@ def main():
             check_pods(name, things)
             check_webhooks(name, version, things)
             check_rights(name, things)
+            check_network(name, values, things)
             if version == "1.35":
                 check_configurations(name, things)
                 if name == "everything":
