@@ -10,6 +10,7 @@
 #include "common/codec/json.h"
 #include "common/ear/trustworthiness.h"
 #include "common/jose/jws.h"
+#include "common/session/nonce.h"
 
 namespace gatehouse::ear {
 namespace {
@@ -261,6 +262,15 @@ Tier AttestationResult::tier() const {
   Tier worst = Tier::kNone;
   for (const PolicyAppraisal& appraisal : appraisals) worst = std::max(worst, appraisal.tier);
   return worst;
+}
+
+WallTime IssuedOf(const AttestationResult& result) {
+  using std::chrono::floor;
+  using std::chrono::seconds;
+  const auto nonce = DecodeBase64Url(result.nonce);
+  const auto issued = nonce.ok() ? session::Challenger::IssuedAt(*nonce) : std::nullopt;
+  // One that does not agree is none of a challenge.
+  return issued && floor<seconds>(*issued) == floor<seconds>(result.issued) ? *issued : result.issued;
 }
 
 Result<std::string> Encode(const AttestationResult& result, const crypto::PrivateKey& key) {

@@ -43,6 +43,11 @@ struct AttestationResult {
   [[nodiscard]] Tier tier() const;  // the worst of the appraisals; kNone without any
 };
 
+// When the challenge that a result answers was issued: `issued` says it in whole seconds (a token's `iat`), the nonce,
+// which is ours since the token is, to the millisecond. What happened is compared with this: something within the same
+// second, but before the challenge, is over by it.
+[[nodiscard]] WallTime IssuedOf(const AttestationResult& result);
+
 // Claims: eat_profile, iat, exp, ear.verifier-id {build, developer}, eat_nonce, gatehouse.node {name, uid?, ak-name,
 // ek, clock? {milliseconds, resets, restarts, safe}}, and submods: one "tpm:<policy>" for each appraisal {ear.status,
 // ear.trustworthiness-vector {instance-identity, configuration, executables, hardware}, ear.appraisal-policy-id,

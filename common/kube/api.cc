@@ -114,10 +114,12 @@ Error ErrorOf(const net::HttpResponse& response, const std::string& path) {
   return {ReasonOf(response.status), where, message.empty() ? detail : detail + ": " + message};
 }
 
-// What a transport cannot do is an outage; what the server sent beyond all bounds is not what the API specifies.
+// What a transport cannot do is an outage; what the server sent in an unknown encoding is not what the API specifies;
+// and whoever asked for too much at once can ask for less.
 Error TransportError(const Error& error, const std::string& path) {
-  bool rejected = error.reason == Reason::kLimitExceeded || error.reason == Reason::kContentUnsupported;
-  Error outer{rejected ? Reason::kKubeRejected : Reason::kKubeUnavailable, error.where, error.detail};
+  Error outer{Reason::kKubeUnavailable, error.where, error.detail};
+  if (error.reason == Reason::kLimitExceeded) outer.reason = Reason::kLimitExceeded;
+  if (error.reason == Reason::kContentUnsupported) outer.reason = Reason::kKubeRejected;
   if (error.reason == Reason::kInternal) outer.detail = "the request cannot be sent: " + error.detail;
   return outer.In(Printable(WithoutQuery(path), kPathBytes));
 }
@@ -308,7 +310,9 @@ struct Api::Impl {
     ASSIGN_OR_RETURN(net::HttpResponse response, Run(call, deadline));
     auto document = JsonDocument::Parse(response.body, {limits::kKubeResponseBytes});
     if (document.ok() && document->root().IsObject()) return document;
-    return Error{Reason::kKubeRejected, Printable(WithoutQuery(call.path), kPathBytes),
+    const bool too_large = !document.ok() && document.error().reason == Reason::kLimitExceeded;
+    return Error{too_large ? Reason::kLimitExceeded : Reason::kKubeRejected,
+                 Printable(WithoutQuery(call.path), kPathBytes),
                  document.ok() ? "the API server's answer is no object" : "the answer: " + document.error().detail};
   }
 };

@@ -48,8 +48,10 @@ using ConnectionSource = std::function<Result<Connection>()>;
 
 // Errors of every call: kKubeUnavailable (network, deadline, 429, 5xx; also when told to come again later and there is
 // no time), kKubeDenied (401, 403), kKubeNotFound (404), kKubeConflict (409), kKubeExpired (410), kKubeRejected (400,
-// 405, 415, 422, and answers that are not what the API specifies). `where` is the path, the detail holds the server's
-// own message. A 429 with Retry-After is obeyed within the deadline. Thread-safe.
+// 405, 415, 422, and answers that are not what the API specifies), kLimitExceeded (an answer of more than
+// limits::kKubeResponseBytes, or of more values than a document may have: to be asked for in smaller parts). `where` is
+// the path, the detail holds the server's own message. A 429 with Retry-After is obeyed within the deadline.
+// Thread-safe.
 class Api {
  public:
   struct Options {

@@ -63,6 +63,7 @@ struct Informer::Impl {
   [[nodiscard]] std::uint32_t RandomBelow(std::uint32_t bound) const;
 
   Duration List();
+  Result<codec::JsonDocument> GetPage(const std::string& path, const std::string& next, std::size_t& limit);
   Status ListPages(std::set<ObjectKey>& listed, bool in_pages);
   Status TakePage(const codec::JsonDocument& page, std::set<ObjectKey>& listed, std::string& next);
   void Complete(const std::set<ObjectKey>& listed);
@@ -167,18 +168,32 @@ Status Informer::Impl::TakePage(const codec::JsonDocument& page, std::set<Object
   return Ok();
 }
 
+// Objects are as large as whoever writes them makes them (256 KiB of annotations alone), so a page may be more than is
+// read: then it is asked for again with half as many. One object is always read (etcd holds none of more than 1.5 MiB,
+// and limits::kKubeResponseBytes is far beyond that); it cannot be passed over either, since what it was called, and
+// whether it is known, stands in the very answer that cannot be read.
+Result<codec::JsonDocument> Informer::Impl::GetPage(const std::string& path, const std::string& next,
+                                                    std::size_t& limit) {
+  const Form form = options.metadata_only ? Form::kMetadataList : Form::kObject;
+  for (;;) {
+    std::string query = Query(limit > 0 ? "limit=" + std::to_string(limit) : std::string("resourceVersion="));
+    if (!next.empty()) query += "&continue=" + net::EncodeQueryValue(next);
+    auto page = api.Get(path + query, Deadline(api.clock(), kListTime), form);
+    if (page.ok() || page.error().reason != Reason::kLimitExceeded || limit <= 1 || stopping) return page;
+    limit /= 2;
+    log.Info("a page of a list is larger than is read, smaller ones are asked for",
+             {{"resource", options.resource.plural}, {"limit", std::to_string(limit)}});
+  }
+}
+
 Status Informer::Impl::ListPages(std::set<ObjectKey>& listed, bool in_pages) {
   const std::string path = PathOf(options.resource, options.namespace_name);
-  const std::string limit = "limit=" + std::to_string(limits::kKubePageObjects);
+  std::size_t limit = in_pages ? limits::kKubePageObjects : 0;
   std::string next;
   do {
-    std::string query = Query(in_pages ? limit : std::string("resourceVersion="));
-    if (!next.empty()) query += "&continue=" + net::EncodeQueryValue(next);
-    Form form = options.metadata_only ? Form::kMetadataList : Form::kObject;
-    auto page = api.Get(path + query, Deadline(api.clock(), kListTime), form);
-    if (!page.ok()) return page.error();
+    ASSIGN_OR_RETURN(const codec::JsonDocument page, GetPage(path, next, limit));
     const std::string asked = next;
-    RETURN_IF_ERROR(TakePage(*page, listed, next));
+    RETURN_IF_ERROR(TakePage(page, listed, next));
     if (!next.empty() && next == asked) return Error{Reason::kKubeRejected, path, "a page that continues with itself"};
   } while (!next.empty() && !stopping);
   return Ok();
@@ -293,8 +308,10 @@ Duration Informer::Impl::Watch() {
     if (!absent) SetProblem(state.error->ToString());
     return attempts++ == 0 ? Duration::zero() : Backoff();
   }
-  // What came cannot be believed: from the start.
-  if (reason == Reason::kKubeNotFound || reason == Reason::kKubeRejected) version.clear();
+  // What came cannot be believed, or read: from the start.
+  if (reason == Reason::kKubeNotFound || reason == Reason::kKubeRejected || reason == Reason::kLimitExceeded) {
+    version.clear();
+  }
   return AfterFailure(*state.error);
 }
 

@@ -42,11 +42,11 @@ struct InformerOptions {
   Duration absent_period{60'000};
 };
 
-// Lists in pages (limit, continue), then watches from there (allowWatchBookmarks; timeoutSeconds a random 4 to 6
-// minutes); goes on from the last resourceVersion when a watch ends; lists again on 410 or an ERROR event,
-// consistently; what vanished in between is reported gone. Backs off from 0.5 s to 30 s with jitter after failures, and
-// is nice to the server: one request at a time. An object that cannot be read (no metadata.name) is logged and passed
-// over.
+// Lists in pages (limit, continue; half as many objects where a page is larger than is read), then watches from there
+// (allowWatchBookmarks; timeoutSeconds a random 4 to 6 minutes); goes on from the last resourceVersion when a watch
+// ends; lists again on 410 or an ERROR event, consistently; what vanished in between is reported gone. Backs off from
+// 0.5 s to 30 s with jitter after failures, and is nice to the server: one request at a time. An object that cannot be
+// read (no metadata.name) is logged and passed over.
 class Informer {
  public:
   Informer(Api& api, InformerOptions options, Observer& observer, telemetry::Logger& log, Random random);

@@ -263,7 +263,7 @@ Standing Judge(const std::optional<ear::AttestationResult>& verified, const std:
                const std::vector<std::string>& policies, WallTime now) {
   if (policies.empty()) return {};
   // Not signed, so it only ever takes away: evidence that came after the result and did not verify.
-  if (failure && (!verified || failure->time > verified->issued)) {
+  if (failure && (!verified || failure->time > ear::IssuedOf(*verified))) {
     return {Verdict::kUntrusted, {{failure->reason, failure->where, failure->detail}}, {}};
   }
   if (!verified) {

@@ -82,6 +82,29 @@ TEST(Ear, TimesAreCutToSeconds) {
   EXPECT_EQ(ear->result().expires, kNow + std::chrono::minutes{10});
 }
 
+// Its nonce says when the challenge was issued, to the millisecond; unless it is of another time than the token.
+TEST(Ear, IssuedWithTheChallenge) {
+  struct Case {
+    Duration challenged;
+    Duration expected;
+  };
+  for (const Case& c :
+       {Case{Duration(0), Duration(0)}, Case{Duration(1), Duration(1)}, Case{Duration(999), Duration(999)},
+        Case{Duration(1000), Duration(0)}, Case{Duration(-1), Duration(0)}, Case{Duration(600'000), Duration(0)}}) {
+    AttestationResult result = Sample();
+    Bytes nonce(48, 0xA5);
+    auto milliseconds = static_cast<std::uint64_t>((kNow + c.challenged).time_since_epoch().count());
+    for (std::size_t i = 0; i < 8; ++i) nonce[i] = static_cast<std::uint8_t>(milliseconds >> (56 - 8 * i));
+    result.nonce = EncodeBase64Url(nonce);
+    EXPECT_EQ(IssuedOf(result), kNow + c.expected) << c.challenged.count();
+  }
+  AttestationResult result = Sample();
+  for (const char* nonce : {"", "AAAA", "no base64 !", "////////////"}) {
+    result.nonce = nonce;
+    EXPECT_EQ(IssuedOf(result), kNow) << nonce;
+  }
+}
+
 TEST(Ear, NoPolicyIsNoVerdict) {
   AttestationResult sample = Sample();
   sample.appraisals.clear();

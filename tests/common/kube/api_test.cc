@@ -146,6 +146,13 @@ TEST_F(ApiTest, AnswersThatAreNotWhatTheApiSpecifies) {
             Reason::kKubeRejected);
 }
 
+TEST_F(ApiTest, AnAnswerThatIsTooLargeIsToldFromOneThatIsWrong) {
+  EXPECT_EQ(GetError(Json(std::string(limits::kKubeResponseBytes + 1, ' '))).reason, Reason::kLimitExceeded);
+  std::string values = "{\"items\":[0";
+  for (std::size_t i = 0; i < limits::kJsonNodes; ++i) values += ",0";
+  EXPECT_EQ(GetError(Json(values + "]}")).reason, Reason::kLimitExceeded);
+}
+
 TEST_F(ApiTest, MessagesOfTheServerAreShownButNotRaw) {
   EXPECT_EQ(GetError({.status = 500, .body = "plain \x1B[31m text"}).detail,
             "the API server answered 500: plain \\x1b[31m text");

@@ -38,6 +38,16 @@ ear::AttestationResult ResultOf(std::vector<ear::PolicyAppraisal> appraisals) {
   return result;
 }
 
+// Answers a challenge of that time, which the token's `iat` cuts to the second.
+ear::AttestationResult Challenged(ear::AttestationResult result, WallTime time) {
+  Bytes nonce(48, 0xA5);
+  auto milliseconds = static_cast<std::uint64_t>(time.time_since_epoch().count());
+  for (std::size_t i = 0; i < 8; ++i) nonce[i] = static_cast<std::uint8_t>(milliseconds >> (56 - 8 * i));
+  result.nonce = EncodeBase64Url(nonce);
+  result.issued = std::chrono::floor<std::chrono::seconds>(time);
+  return result;
+}
+
 ear::PolicyAppraisal Good(const std::string& policy, WallTime expires = kNow + 10 * kMinute) {
   return {policy, ear::Tier::kAffirming, {}, expires};
 }
@@ -433,6 +443,19 @@ INSTANTIATE_TEST_SUITE_P(
         JudgeCase{"LaterFailure",
                   ResultOf({Good("a@1")}),
                   FailureAt(kNow - kMinute + Duration(1)),
+                  {"a@1"},
+                  Verdict::kUntrusted,
+                  {Reason::kPcrDigestMismatch}},
+        JudgeCase{"FailureBeforeTheChallengeWithinTheSameSecond",
+                  Challenged(ResultOf({Good("a@1")}), kNow - kMinute + Duration(700)),
+                  FailureAt(kNow - kMinute + Duration(100)),
+                  {"a@1"},
+                  Verdict::kTrusted,
+                  {},
+                  kLate},
+        JudgeCase{"FailureAfterTheChallengeWithinTheSameSecond",
+                  Challenged(ResultOf({Good("a@1")}), kNow - kMinute + Duration(700)),
+                  FailureAt(kNow - kMinute + Duration(701)),
                   {"a@1"},
                   Verdict::kUntrusted,
                   {Reason::kPcrDigestMismatch}},
