@@ -98,6 +98,7 @@ inline constexpr std::size_t kExecCredentialBytes = 256 * kKiB;  // what a crede
 inline constexpr std::size_t kReplicaReportBytes = 200 * kKiB;   // annotations have 256 KiB in all
 inline constexpr std::size_t kReviewedTokenBytes = 16 * kKiB;    // a ServiceAccount token has about 1 KiB
 inline constexpr std::size_t kReviewedTokens = 2 * kNodes;       // remembered; a node's is replaced each 48 minutes
+inline constexpr std::size_t kReviewPeers = 20'000;              // addresses told apart; a busy one is forgotten last
 inline constexpr std::size_t kTokenReviewsAtOnce = 16;           // by strangers they must not fill the API server
 
 // --- time

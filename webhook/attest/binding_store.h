@@ -40,6 +40,11 @@ class BindingStore {
   // Errors: kAkUnbound (never bound, or released by an admin), kNodeConflict (blocked), kNodeUnknown (there is no such
   // Node in the cluster), kKubeUnavailable (nothing is known yet).
   [[nodiscard]] virtual Result<Enrolment> Find(const std::string& node) = 0;
+  // Find, for who wants to know only whether.
+  [[nodiscard]] virtual Status CheckBound(const std::string& node) {
+    auto found = Find(node);
+    return found.ok() ? Status() : Status(found.error());
+  }
   // Records the clock of a verified quote, unless the attestation key has been replaced meanwhile. Errors: those of
   // Find; kAkUnbound if the key was replaced, kClockRewound if another thread recorded a later clock in between,
   // kInternal (disk).

@@ -27,12 +27,12 @@ Error AsFault(const Error& error) {
 
 Result<Enrolment> ClusterBindings::Find(const std::string& node) {
   if (!parts_.ready()) return Error{Reason::kKubeUnavailable, node, "the nodes of the cluster were not read yet"};
-  NodeRecords::BindingView view = parts_.records.View(node);
-  if (view.blocked.has_value()) return *view.blocked;
-  if (!view.node_uid.has_value() && !parts_.before_node)
-    return Error{Reason::kNodeUnknown, node, "the cluster has no Node of that name"};
-  if (!view.binding.has_value()) return Error{Reason::kAkUnbound, node, "the node has not enrolled"};
-  return std::move(*view.binding);
+  return parts_.records.FindBinding(node);
+}
+
+Status ClusterBindings::CheckBound(const std::string& node) {
+  if (!parts_.ready()) return Error{Reason::kKubeUnavailable, node, "the nodes of the cluster were not read yet"};
+  return parts_.records.CheckBound(node);
 }
 
 Status ClusterBindings::Advance(const std::string& node, const std::string& ak_name, const claims::TpmClock& clock) {
@@ -111,7 +111,7 @@ Result<ClusterBindings::Step> ClusterBindings::Store(const NodeRecords::BindingV
   }
   auto written = kube::ReadNodeAttestation(*answer, answer->root());
   if (!written.ok()) return AsFault(written.error());
-  std::ignore = parts_.records.Ingest(std::move(*written), view.incarnation);
+  std::ignore = parts_.records.Ingest(std::move(*written), NodeRecords::Heard::kWritten, view.incarnation);
   return Step::kLookAgain;  // what is in memory now says whether we are bound
 }
 
@@ -124,8 +124,11 @@ Status ClusterBindings::LookAgain(const std::string& node) {
   }
   if (!answer.ok()) return AsFault(answer.error());
   auto object = kube::ReadNodeAttestation(*answer, answer->root());
-  if (!object.ok()) return AsFault(object.error());
-  std::ignore = parts_.records.Ingest(std::move(*object), incarnation);
+  if (!object.ok()) {
+    parts_.records.Unreadable(node, object.error());
+    return Ok();
+  }
+  std::ignore = parts_.records.Ingest(std::move(*object), NodeRecords::Heard::kRead, incarnation);
   return Ok();
 }
 

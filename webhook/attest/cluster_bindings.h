@@ -29,6 +29,7 @@ class ClusterBindings final : public BindingStore {
   [[nodiscard]] std::vector<Error> Problems() const override { return parts_.records.Problems(); }
   [[nodiscard]] Status Bind(Enrolment enrolment) override;
   [[nodiscard]] Result<Enrolment> Find(const std::string& node) override;
+  [[nodiscard]] Status CheckBound(const std::string& node) override;
   [[nodiscard]] Status Advance(const std::string& node, const std::string& ak_name,
                                const claims::TpmClock& clock) override;
   [[nodiscard]] std::string NodeUid(const std::string& node) const override { return parts_.records.NodeUid(node); }

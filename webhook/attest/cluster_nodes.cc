@@ -23,29 +23,44 @@ class NodeObserver final : public kube::Observer {
   NodeRecords& records_;
 };
 
+Result<kube::NodeAttestation> ReadView(codec::JsonView object) {
+  // The reader wants the document that the view is of, for its messages.
+  ASSIGN_OR_RETURN(auto document,
+                   codec::JsonDocument::Parse(object.Serialize(), {.max_bytes = limits::kKubeObjectBytes}));
+  return kube::ReadNodeAttestation(document, document.root());
+}
+
 class AttestationObserver final : public kube::Observer {
  public:
-  AttestationObserver(NodeRecords& records, Publisher& publisher, telemetry::Logger& log)
-      : records_(records), publisher_(publisher), log_(log) {}
+  AttestationObserver(kube::Api& api, NodeRecords& records, Publisher& publisher, telemetry::Logger& log)
+      : api_(api), records_(records), publisher_(publisher), log_(log) {}
   void OnObject(const kube::ObjectKey& key, codec::JsonView object) override {
-    // The reader wants the document that the view is of, for its messages.
-    auto document = codec::JsonDocument::Parse(object.Serialize(), {.max_bytes = limits::kKubeObjectBytes});
-    auto attestation = document.ok() ? kube::ReadNodeAttestation(*document, document->root())
-                                     : Result<kube::NodeAttestation>(document.error());
+    auto attestation = ReadView(object);
     if (!attestation.ok()) {
-      log_.Failure(telemetry::Level::kError, "NodeAttestation cannot be read", attestation.error(),
+      log_.Failure(telemetry::Level::kError, "NodeAttestation cannot be read: its node is blocked", attestation.error(),
                    {{"node", key.name}});
+      records_.Unreadable(key.name, attestation.error());
       return;
     }
     // What was written may say less than this process knows: an older version, put in place of a newer one.
-    publisher_.Enqueue(key.name, records_.Ingest(std::move(*attestation)));
+    publisher_.Enqueue(key.name, records_.Ingest(std::move(*attestation), NodeRecords::Heard::kWatched));
   }
   void OnGone(const kube::ObjectKey& key) override {
+    if (records_.IsUnconfirmed(key.name) && IsThere(key.name)) return;
     records_.DropObject(key.name);
     log_.Info("binding released: its NodeAttestation was deleted", {{"node", key.name}});
   }
 
  private:
+  // The one that was made here in place of the one that the watch speaks of. If the API does not say, it is gone: a
+  // node that was released must not stay trusted.
+  [[nodiscard]] bool IsThere(const std::string& name) {
+    auto answer =
+        api_.Get(kube::PathOf(kube::kNodeAttestations, {}, name), Deadline(api_.clock(), limits::kRequestTimeout));
+    return answer.ok();
+  }
+
+  kube::Api& api_;
   NodeRecords& records_;
   Publisher& publisher_;
   telemetry::Logger& log_;
@@ -65,7 +80,7 @@ struct ClusterNodes::Impl {
                    .shortest_pause = options_in.shortest_pause,
                    .longest_pause = options_in.longest_pause}),
         node_observer(records),
-        attestation_observer(records, publisher, log_in),
+        attestation_observer(api_in, records, publisher, log_in),
         nodes(api_in, {.resource = kube::kNodes, .metadata_only = true}, node_observer, log_in, random),
         attestations(api_in, {.resource = kube::kNodeAttestations}, attestation_observer, log_in, random) {}
 

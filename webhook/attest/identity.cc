@@ -21,6 +21,11 @@ std::optional<std::string_view> NodeOfCertificate(const ClientIdentity& client) 
   return name.substr(kNodeUserPrefix.size());
 }
 
+// Without the port, which is another one with each connection.
+std::string AddressOf(const HttpCall& call) {
+  return call.peer.substr(0, call.peer.rfind(':'));
+}
+
 }  // namespace
 
 Result<std::map<std::string, Digest>> AgentAuthenticator::ParseTokens(std::string_view text, std::string_view source) {
@@ -67,7 +72,7 @@ Status AgentAuthenticator::MaySpeak(const HttpCall& call) const {
     if (digests_.contains(presented.text())) return Ok();
   }
   if (reviewer_ == nullptr) return Error{Reason::kIdentityUnauthenticated, "", "the token is not known"};
-  auto node = reviewer_->NodeOf(token);
+  auto node = reviewer_->NodeOf(token, AddressOf(call));
   return node.ok() ? Ok() : Status(node.error());
 }
 
@@ -95,7 +100,7 @@ Status AgentAuthenticator::Authorize(const HttpCall& call, const NodeName& node)
     if (digests_.contains(presented.text())) return mismatch;
   }
   if (reviewer_ == nullptr) return Error{Reason::kIdentityUnauthenticated, node.text(), "the token is not known"};
-  auto own = reviewer_->NodeOf(token);
+  auto own = reviewer_->NodeOf(token, AddressOf(call));
   if (!own.ok()) return own.error().In(node.text());
   if (*own != node) return mismatch;
   return Ok();

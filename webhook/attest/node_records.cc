@@ -5,29 +5,13 @@
 
 #include "common/base/encoding.h"
 #include "common/base/limits.h"
-#include "common/session/nonce.h"
 #include "webhook/attest/binding_token.h"
 
 namespace gatehouse::webhook {
 namespace {
 
-using gate::NodeState;
-using kube::Verdict;
-
-constexpr std::size_t kMostProblems = 10;  // that are told one by one
-
 auto Order(const claims::TpmClock& clock) {
   return std::tuple(clock.reset_count, clock.restart_count, clock.clock_ms);
-}
-
-// When the challenge that a result answers was issued. The claim `iat` says it in whole seconds, its nonce (which is
-// ours, since the token is) to the millisecond.
-WallTime IssuedOf(const ear::AttestationResult& result) {
-  const auto nonce = DecodeBase64Url(result.nonce);
-  const auto issued = nonce.ok() ? session::Challenger::IssuedAt(*nonce) : std::nullopt;
-  const bool agrees = issued.has_value() && std::chrono::floor<std::chrono::seconds>(*issued) ==
-                                                std::chrono::floor<std::chrono::seconds>(result.issued);
-  return agrees ? *issued : result.issued;
 }
 
 // Below zero: `a` is the earlier evidence. One TPM's evidence has its order from its clock, which no replica's clock
@@ -66,15 +50,6 @@ std::vector<std::string> PoliciesOf(const ear::AttestationResult& result) {
   return policies;
 }
 
-std::vector<std::string> PoliciesFor(const policy::PolicySet& set, const std::string& node) {
-  std::vector<std::string> policies;
-  for (const policy::NodePolicy& policy : set.node_policies) {
-    if (std::any_of(policy.nodes.begin(), policy.nodes.end(), [&](const auto& glob) { return glob.Matches(node); }))
-      policies.push_back(policy.name + "@" + policy.generation);
-  }
-  return policies;
-}
-
 // Kubernetes compares resourceVersions of one resource as numbers; where they are none, the last one heard of is the
 // newest.
 bool IsOlder(const std::string& version, const std::string& than) {
@@ -85,19 +60,7 @@ bool IsOlder(const std::string& version, const std::string& than) {
   return version.size() != than.size() ? version.size() < than.size() : version < than;
 }
 
-NodeState StateOf(Verdict verdict) {
-  switch (verdict) {
-    case Verdict::kTrusted:
-      return NodeState::kTrusted;
-    case Verdict::kUntrusted:
-      return NodeState::kUntrusted;
-    case Verdict::kExpired:
-      return NodeState::kExpired;
-    case Verdict::kUnknown:
-      return NodeState::kUnknown;
-  }
-  return NodeState::kUnknown;
-}
+constexpr Duration kWatchLag{30'000};  // by which a watch may be behind our own writes
 
 }  // namespace
 
@@ -147,17 +110,20 @@ NodeRecords::Examined NodeRecords::Examine(const kube::NodeAttestation& object) 
     examined.clock_ek = verified->result().ek;
     return examined;
   }
-  const WallTime issued = IssuedOf(verified->result());
+  const WallTime issued = ear::IssuedOf(verified->result());
   examined.result = Known{std::move(*verified), object.ear, issued};
   return examined;
 }
 
-Urgency NodeRecords::Ingest(kube::NodeAttestation object, std::optional<std::uint64_t> incarnation) {
+Urgency NodeRecords::Ingest(kube::NodeAttestation object, Heard heard, std::optional<std::uint64_t> incarnation) {
   const std::string name = object.name;
   std::unique_lock lock(mutex_);
   auto found = records_.find(name);
   const bool held = found != records_.end() && found->second.object.has_value();
-  if (held && found->second.object->resource_version == object.resource_version) return DueOf(name, found->second);
+  if (held && found->second.object->resource_version == object.resource_version) {
+    if (heard != Heard::kWritten) found->second.written_version.clear();
+    return DueOf(name, found->second);
+  }
   std::optional<Examined> examined;
   std::uint64_t by_keys;
   do {
@@ -168,11 +134,45 @@ Urgency NodeRecords::Ingest(kube::NodeAttestation object, std::optional<std::uin
   } while (by_keys != key_changes_);
   Record& record = records_[name];
   if (incarnation.has_value() && *incarnation != record.incarnation) return Urgency::kNone;
-  if (record.object.has_value() && IsOlder(object.resource_version, record.object->resource_version))
-    return DueOf(name, record);
+  if (IsStale(record, object.resource_version, heard)) return DueOf(name, record);
+  if (heard == Heard::kWritten) {
+    record.written_version = object.resource_version;
+    record.written_at = clock_.Mono();
+  } else {
+    record.written_version.clear();
+  }
   record.object = std::move(object);
   Apply(name, record, std::move(*examined));
   return DueOf(name, record);
+}
+
+// A watch may not have come to what was written here a moment ago. Otherwise what the API says is what there is, also
+// where versions are lower than before: those of an etcd that was restored from a backup are.
+bool NodeRecords::IsStale(const Record& record, const std::string& version, Heard heard) const {
+  switch (heard) {
+    case Heard::kRead:
+      return false;
+    case Heard::kWritten:
+      return record.object.has_value() && IsOlder(version, record.object->resource_version);
+    case Heard::kWatched:
+      return !record.written_version.empty() && clock_.Mono() < record.written_at + kWatchLag &&
+             IsOlder(version, record.written_version);
+  }
+  return false;
+}
+
+void NodeRecords::Unreadable(const std::string& name, const Error& error) {
+  std::lock_guard lock(mutex_);
+  Record& record = records_[name];
+  Unbind(name, record);
+  record.object.reset();
+  record.binding_problem = error;
+}
+
+bool NodeRecords::IsUnconfirmed(const std::string& name) const {
+  std::lock_guard lock(mutex_);
+  auto found = records_.find(name);
+  return found != records_.end() && found->second.object.has_value() && !found->second.written_version.empty();
 }
 
 void NodeRecords::Apply(const std::string& node, Record& record, Examined examined) {
@@ -271,17 +271,19 @@ void NodeRecords::ApplyFailure(Record& record, const std::optional<kube::Failure
   record.own_failure = false;
 }
 
-void NodeRecords::DropObject(const std::string& name) {
+void NodeRecords::DropObject(const std::string& name, const std::string& uid) {
   std::lock_guard lock(mutex_);
   auto found = records_.find(name);
   if (found == records_.end()) return;
   Record& record = found->second;
+  if (!uid.empty() && record.object.has_value() && record.object->uid != uid) return;  // it is another one by now
   ++record.incarnation;
   if (record.binding.has_value())
     record.released = std::max(record.released.value_or(WallTime::min()), record.binding->enrolled);
   Unbind(name, record);
   if (record.floor.has_value()) *record.floor += Duration(1);  // the last one is over as well
   record.object.reset();
+  record.written_version.clear();
   record.binding_problem.reset();
   record.failure.reset();
   record.own_failure = false;
@@ -328,7 +330,7 @@ Result<Urgency> NodeRecords::Publish(const ear::VerifiedEar& result, const std::
       found->second.binding->ak_name != result.result().ak_name)
     return Error{Reason::kAkUnbound, node, "the binding was released or replaced meanwhile"};
   Record& record = found->second;
-  Known known{result, token, IssuedOf(result.result()), true};
+  Known known{result, token, ear::IssuedOf(result.result()), true};
   const bool nodeless = before_node_ && !uids_.contains(node) && result.result().node_uid.empty();
   if (!nodeless && !IsOfItsNode(node, known))
     return Error{Reason::kNodeUnknown, node, "the cluster has no Node with the UID that the result is about"};
@@ -394,6 +396,7 @@ Urgency NodeRecords::DueOf(const std::string& node, const Record& record) const 
     return Urgency::kContent;
   // Half of the validity, less a margin: agents come back a little earlier than they are told.
   const WallTime until = FirstExpiry(written);
+  if (FirstExpiry(result) <= until) return Urgency::kNone;  // the same evidence, appraised again
   const WallTime due = record.written->issued + (until - record.written->issued) * 2 / 5;
   return clock_.Wall() >= due ? Urgency::kRefresh : Urgency::kNone;
 }
@@ -472,6 +475,32 @@ NodeRecords::BindingView NodeRecords::View(const std::string& node, const std::o
   return view;
 }
 
+Status NodeRecords::CheckBound(const std::string& node, const Record** bound) const {
+  auto found = records_.find(node);
+  if (found != records_.end()) {
+    if (auto conflict = Conflict(node, found->second)) return *conflict;
+  }
+  if (!before_node_ && !uids_.contains(node))
+    return Error{Reason::kNodeUnknown, node, "the cluster has no Node of that name"};
+  if (found == records_.end() || !found->second.binding.has_value())
+    return Error{Reason::kAkUnbound, node, "the node has not enrolled"};
+  *bound = &found->second;
+  return Ok();
+}
+
+Status NodeRecords::CheckBound(const std::string& node) const {
+  const Record* bound = nullptr;
+  std::lock_guard lock(mutex_);
+  return CheckBound(node, &bound);
+}
+
+Result<Enrolment> NodeRecords::FindBinding(const std::string& node) const {
+  const Record* bound = nullptr;
+  std::lock_guard lock(mutex_);
+  RETURN_IF_ERROR(CheckBound(node, &bound));
+  return *bound->binding;
+}
+
 std::size_t NodeRecords::bindings() const {
   std::lock_guard lock(mutex_);
   return claims_.size();
@@ -498,80 +527,6 @@ std::optional<WallTime> NodeRecords::LastIssued(const std::string& node) const {
   auto found = records_.find(node);
   if (found == records_.end() || !found->second.best.has_value()) return std::nullopt;
   return found->second.best->issued;
-}
-
-// --- what is to be thought of nodes
-
-gate::NodeTrust NodeRecords::Lookup(const std::string& node, const std::string& wanted) const {
-  std::lock_guard lock(mutex_);
-  auto found = records_.find(node);
-  if (found == records_.end()) return {};
-  const Record& record = found->second;
-  if (!record.binding.has_value() || Conflict(node, record).has_value()) return {};
-  if (record.failure.has_value()) {
-    return {.state = NodeState::kUntrusted,
-            .findings = {{record.failure->reason, record.failure->where, record.failure->detail}},
-            .expires = {}};
-  }
-  if (!record.best.has_value() || !IsOfItsNode(node, *record.best)) return {};
-  for (const ear::PolicyAppraisal& appraisal : record.best->ear.result().appraisals) {
-    if (appraisal.policy != wanted) continue;
-    if (appraisal.tier != ear::Tier::kAffirming)
-      return {.state = NodeState::kUntrusted, .findings = appraisal.findings, .expires = {}};
-    const bool expired = appraisal.expires <= clock_.Wall();
-    return {.state = expired ? NodeState::kExpired : NodeState::kTrusted, .findings = {}, .expires = appraisal.expires};
-  }
-  return {};
-}
-
-bool NodeRecords::TrustedMachine(const std::string& node, const policy::PolicySet& set) const {
-  const std::vector<std::string> policies = PoliciesFor(set, node);
-  std::lock_guard lock(mutex_);
-  auto found = records_.find(node);
-  if (found == records_.end() || policies.empty()) return false;
-  const Record& record = found->second;
-  if (!record.binding.has_value() || !record.best.has_value() || Conflict(node, record).has_value()) return false;
-  return kube::Judge(record.best->ear.result(), record.failure, policies, clock_.Wall()).verdict == Verdict::kTrusted;
-}
-
-std::map<NodeState, std::size_t> NodeRecords::Count(const policy::PolicySet& set) const {
-  std::vector<std::string> nodes;
-  {
-    std::lock_guard lock(mutex_);
-    for (const auto& [node, uid] : uids_) nodes.push_back(node);
-  }
-  std::map<NodeState, std::size_t> count;
-  for (const std::string& node : nodes) {
-    const std::vector<std::string> policies = PoliciesFor(set, node);
-    if (policies.empty()) continue;
-    std::lock_guard lock(mutex_);  // anew for each: the gate asks meanwhile
-    auto found = records_.find(node);
-    const bool usable =
-        found != records_.end() && found->second.binding.has_value() && !Conflict(node, found->second).has_value();
-    std::optional<ear::AttestationResult> result;
-    if (usable && found->second.best.has_value() && IsOfItsNode(node, *found->second.best))
-      result = found->second.best->ear.result();
-    const auto failure = usable ? found->second.failure : std::nullopt;
-    ++count[StateOf(kube::Judge(result, failure, policies, clock_.Wall()).verdict)];
-  }
-  return count;
-}
-
-std::vector<Error> NodeRecords::Problems() const {
-  std::lock_guard lock(mutex_);
-  std::vector<Error> problems;
-  std::size_t more = 0;
-  for (const auto& [node, record] : records_) {
-    auto conflict = Conflict(node, record);
-    if (!conflict.has_value()) continue;
-    if (problems.size() < kMostProblems) {
-      problems.push_back(std::move(*conflict));
-    } else {
-      ++more;
-    }
-  }
-  if (more > 0) problems.push_back({Reason::kNodeConflict, "", "and " + std::to_string(more) + " more nodes"});
-  return problems;
 }
 
 }  // namespace gatehouse::webhook

@@ -40,11 +40,18 @@ class NodeRecords {
   // --- what the cluster has
   void SetNode(const std::string& name, std::string uid);
   void DropNode(const std::string& name);
-  // As it was read, by a watch or as the answer to a write; an older version than the one held is passed over.
-  // With `incarnation`: unless the object was deleted since Incarnation() gave that. Returns how much the object wants
-  // to be written now.
-  Urgency Ingest(kube::NodeAttestation object, std::optional<std::uint64_t> incarnation = std::nullopt);
-  void DropObject(const std::string& name);
+  // As the API gave it: by a watch, as the answer to our own writing, or to our own reading. What a watch says that has
+  // not come to what we wrote is passed over. With `incarnation`: unless the object was deleted since Incarnation()
+  // gave that. Returns how much the object wants to be written now.
+  enum class Heard : std::uint8_t { kWatched, kWritten, kRead };
+  Urgency Ingest(kube::NodeAttestation object, Heard heard, std::optional<std::uint64_t> incarnation = std::nullopt);
+  // It is there, but is not what the resource's schema admits: blocked, since a lost binding must not pass for none.
+  void Unreadable(const std::string& name, const Error& error);
+  // With `uid`, unless the object has another one by now.
+  void DropObject(const std::string& name, const std::string& uid = {});
+  // What is held was written here, and no watch has come to it yet: one that says that an object of that name is gone
+  // may mean the one before.
+  [[nodiscard]] bool IsUnconfirmed(const std::string& name) const;
   [[nodiscard]] std::uint64_t Incarnation(const std::string& name) const;
   // Verifies again all that is held.
   void KeysChanged();
@@ -76,6 +83,9 @@ class NodeRecords {
   };
   [[nodiscard]] BindingView View(const std::string& node, const std::optional<std::string>& ek = std::nullopt) const;
   [[nodiscard]] std::size_t bindings() const;
+  // As BindingStore::Find.
+  [[nodiscard]] Result<Enrolment> FindBinding(const std::string& node) const;
+  [[nodiscard]] Status CheckBound(const std::string& node) const;
   [[nodiscard]] Status Advance(const std::string& node, const std::string& ak_name, const claims::TpmClock& clock);
   [[nodiscard]] std::string NodeUid(const std::string& node) const;
   [[nodiscard]] std::optional<WallTime> LastIssued(const std::string& node) const;
@@ -97,6 +107,8 @@ class NodeRecords {
   struct Record {
     std::optional<kube::NodeAttestation> object;
     std::uint64_t incarnation = 0;
+    std::string written_version;           // of our own last write, until a watch has come to it
+    MonoTime written_at{};                 // when that was
     std::optional<Enrolment> binding;      // of the object; believed
     std::string binding_text;              // that it is of
     std::optional<Error> binding_problem;  // why that of the object is not
@@ -117,6 +129,8 @@ class NodeRecords {
   };
   [[nodiscard]] Examined Examine(const kube::NodeAttestation& object) const;
   // The mutex is held in all that follow.
+  [[nodiscard]] bool IsStale(const Record& record, const std::string& version, Heard heard) const;
+  [[nodiscard]] Status CheckBound(const std::string& node, const Record** bound) const;
   void Apply(const std::string& node, Record& record, Examined examined);
   void ApplyBinding(const std::string& node, Record& record, Examined& examined);
   void ApplyResult(Record& record, Examined& examined);

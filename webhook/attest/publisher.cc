@@ -1,6 +1,7 @@
 #include "webhook/attest/publisher.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "common/base/limits.h"
 #include "webhook/attest/binding_token.h"
@@ -95,7 +96,12 @@ std::size_t Publisher::waiting() const {
 
 std::optional<std::string> Publisher::Next(std::unique_lock<std::mutex>& lock) {
   while (true) {
-    wake_.wait(lock, [this] { return stopping_ || !queued_.empty(); });
+    if (queued_.empty() && !refused_.empty() && !stopping_) {
+      wake_.wait_for(lock, PauseAfter(++refusals_), [this] { return stopping_ || !queued_.empty(); });
+      TryRefusedAgain(lock);
+    } else {
+      wake_.wait(lock, [this] { return stopping_ || !queued_.empty(); });
+    }
     // The last thing that a process says is what takes trust away or gives it.
     if (stopping_ && (queues_.front().empty() || last_words_-- == 0)) return std::nullopt;
     for (std::size_t i = 0; i < queues_.size(); ++i) {
@@ -109,6 +115,14 @@ std::optional<std::string> Publisher::Next(std::unique_lock<std::mutex>& lock) {
       return node;
     }
   }
+}
+
+void Publisher::TryRefusedAgain(std::unique_lock<std::mutex>& lock) {
+  if (stopping_ || !queued_.empty()) return;
+  const std::set<std::string> nodes = std::exchange(refused_, {});
+  lock.unlock();
+  for (const std::string& node : nodes) Enqueue(node, parts_.records.Due(node));
+  lock.lock();
 }
 
 Duration Publisher::PauseAfter(int failures) const {
@@ -126,26 +140,36 @@ void Publisher::Run() {
     std::optional<std::string> node = Next(lock);
     if (!node.has_value()) return;
     lock.unlock();
-    const Result<bool> written = WriteNode(*node);
+    const Result<bool> written = Guarded(*node);
     lock.lock();
     if (written.ok()) {
       failures = 0;
       if (*written) ++counts_.written;
+      if (refused_.empty()) refusals_ = 0;
       continue;
     }
-    ++failures;
     ++counts_.failed;
+    // An outage is everybody's; an object that is not accepted is its own, and waits until the others were written.
+    const bool outage = written.error().reason == Reason::kKubeUnavailable;
+    failures = outage ? failures + 1 : 0;
+    const bool first = outage ? failures == 1 : refusals_ == 0;
+    if (!outage) refused_.insert(*node);
     lock.unlock();
     // Once is enough while it goes on.
-    parts_.log.Failure(failures == 1 ? telemetry::Level::kWarn : telemetry::Level::kDebug, "result not written",
+    parts_.log.Failure(first ? telemetry::Level::kWarn : telemetry::Level::kDebug, "result not written",
                        written.error(), {{"node", *node}});
-    // An outage is everybody's; an object that is not accepted is its own, and must not hold up the others.
-    const bool outage = written.error().reason == Reason::kKubeUnavailable;
-    const Urgency due = parts_.records.Due(*node);
-    Enqueue(*node, outage || due == Urgency::kNone ? due : Urgency::kRefresh);
+    if (outage) Enqueue(*node, parts_.records.Due(*node));
     lock.lock();
     if (stopping_) return;
-    wake_.wait_for(lock, PauseAfter(outage ? failures : 1), [this] { return stopping_; });
+    if (outage) wake_.wait_for(lock, PauseAfter(failures), [this] { return stopping_; });
+  }
+}
+
+Result<bool> Publisher::Guarded(const std::string& node) {
+  try {
+    return WriteNode(node);
+  } catch (const std::exception& exception) {  // lint-ok: M07 thread entry
+    return Error{Reason::kInternal, node, exception.what()};
   }
 }
 
@@ -183,12 +207,17 @@ Result<bool> Publisher::Send(const NodeRecords::Write& write) {
   if (conflict) answer = parts_.api.Get(path, deadline);  // what is there now may be newer
   if (!answer.ok() && answer.error().reason == Reason::kKubeNotFound) {
     // Released meanwhile: there is nothing to be written any more.
-    parts_.records.DropObject(write.object.name);
+    parts_.records.DropObject(write.object.name, write.object.uid);
     return false;
   }
   if (!answer.ok()) return answer.error();
-  ASSIGN_OR_RETURN(auto object, kube::ReadNodeAttestation(*answer, answer->root()));
-  std::ignore = parts_.records.Ingest(std::move(object), write.incarnation);
+  auto object = kube::ReadNodeAttestation(*answer, answer->root());
+  if (!object.ok()) {
+    parts_.records.Unreadable(write.object.name, object.error());
+    return object.error();
+  }
+  using Heard = NodeRecords::Heard;
+  std::ignore = parts_.records.Ingest(std::move(*object), conflict ? Heard::kRead : Heard::kWritten, write.incarnation);
   if (conflict) return *conflicted;
   return true;
 }

@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 
@@ -52,6 +53,8 @@ class Publisher {
  private:
   void Run();
   [[nodiscard]] std::optional<std::string> Next(std::unique_lock<std::mutex>& lock);
+  void TryRefusedAgain(std::unique_lock<std::mutex>& lock);
+  [[nodiscard]] Result<bool> Guarded(const std::string& node);
   // Whether something was written.
   [[nodiscard]] Result<bool> WriteNode(const std::string& node);
   [[nodiscard]] Result<bool> Send(const NodeRecords::Write& write);
@@ -67,6 +70,8 @@ class Publisher {
   int last_words_ = 100;                           // that are still written when it is to stop
   std::array<std::deque<std::string>, 3> queues_;  // by urgency
   std::map<std::string, Urgency> queued_;          // of each node its one valid place
+  std::set<std::string> refused_;                  // nodes whose objects were not accepted
+  int refusals_ = 0;                               // rounds in which some were not
   Counts counts_;
   std::thread thread_;
 };

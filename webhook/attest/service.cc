@@ -222,8 +222,8 @@ void AttestationService::Forget(const NodeName& node) {
 
 void AttestationService::ForgetReleased() {
   for (const NodeName& node : parts_.nodes.Names()) {
-    auto enrolment = parts_.enrolments.Find(node.text());
-    if (enrolment.ok() || ClassOf(enrolment.error().reason) == ReasonClass::kUnavailable) continue;
+    const Status bound = parts_.enrolments.CheckBound(node.text());
+    if (bound.ok() || ClassOf(bound.error().reason) == ReasonClass::kUnavailable) continue;
     Forget(node);
     parts_.log.Info("node forgotten: its binding was released", {{"node", node.text()}});
   }

@@ -5,6 +5,7 @@
 #include <map>
 #include <mutex>
 #include <set>
+#include <unordered_map>
 
 #include "common/base/encoding.h"
 #include "common/base/limits.h"
@@ -20,6 +21,24 @@ constexpr std::string_view kNodeNameClaim = "authentication.kubernetes.io/node-n
 constexpr Duration kRefusedFor{10'000};
 constexpr Duration kReviewTime{5'000};
 constexpr Duration kWaitTick{50};
+constexpr std::size_t kWaitForOneToken = 4;
+constexpr double kPeerBurst = 5;  // an agent has one token at a time
+
+// So many at once, and so many a second after that.
+struct Allowance {
+  double left;
+  MonoTime at;
+  [[nodiscard]] double Left(MonoTime now, double per_second) const {
+    return left + std::chrono::duration<double>(now - at).count() * per_second;
+  }
+  bool Take(MonoTime now, double per_second, double most) {
+    left = std::min(most, Left(now, per_second));
+    at = now;
+    if (left < 1) return false;
+    left -= 1;
+    return true;
+  }
+};
 
 Error Unauthenticated(std::string detail) {
   return {Reason::kIdentityUnauthenticated, "", std::move(detail)};
@@ -95,16 +114,12 @@ struct TokenReviewer::Impl {
   }
   // Whether one more token may be reviewed now. Strangers must not use up what the API grants this process; who was
   // good before is none.
-  bool MayReview(const std::string& key) {
+  bool MayReview(const std::string& key, const std::string& peer) {
     if (good.contains(key)) return under_way.size() < 2 * limits::kTokenReviewsAtOnce;
-    const MonoTime now = clock.Mono();
     const double most = 2 * options.reviews_per_second;
-    const double since = last_review.has_value() ? std::chrono::duration<double>(now - *last_review).count() : 1e9;
-    allowance = std::min(most, allowance + since * options.reviews_per_second);
-    last_review = now;
-    if (allowance < 1 || under_way.size() >= limits::kTokenReviewsAtOnce) return false;
-    allowance -= 1;
-    return true;
+    if (!allowance.has_value()) allowance = Allowance{most, clock.Mono()};
+    return under_way.size() < limits::kTokenReviewsAtOnce && MayReviewFor(peer) &&
+           allowance->Take(clock.Mono(), options.reviews_per_second, most);
   }
   void Remember(const std::string& key, const Result<NodeName>& node, WallTime expires) {
     if (!node.ok() && ClassOf(node.error().reason) == ReasonClass::kUnavailable) return;
@@ -119,15 +134,33 @@ struct TokenReviewer::Impl {
     memory.insert_or_assign(key, Known{node, clock.Mono() + life});
   }
 
-  // While another asks about the same token. Not many at a time: each of them holds a thread.
+  // While another asks about the same token. Few for each, and of those that were not good before not many in all: each
+  // holds a thread.
   [[nodiscard]] Result<NodeName> Await(const std::string& key, std::unique_lock<std::mutex>& lock,
                                        const Deadline& deadline) {
-    if (waiting >= limits::kTokenReviewsAtOnce) return Error{Reason::kOverloaded, "", "too many wait for one token"};
-    ++waiting;
+    const bool stranger = !good.contains(key);
+    std::size_t& of_token = waiting[key];
+    if (of_token >= kWaitForOneToken || (stranger && strangers_waiting >= limits::kTokenReviewsAtOnce))
+      return Error{Reason::kOverloaded, "", "too many wait for one token"};
+    ++of_token;
+    strangers_waiting += stranger ? 1U : 0U;
     while (under_way.contains(key) && !deadline.Passed()) done.wait_for(lock, kWaitTick);
-    --waiting;
+    strangers_waiting -= stranger ? 1U : 0U;
+    if (--waiting[key] == 0) waiting.erase(key);
     if (auto known = Remembered(key)) return *known;
     return Error{Reason::kKubeUnavailable, "", "the token could not be reviewed"};
+  }
+  // Whether a caller from there may have one more unknown token reviewed. The mutex is held.
+  bool MayReviewFor(const std::string& peer) {
+    if (peer.empty()) return true;
+    const MonoTime now = clock.Mono();
+    if (peers.size() >= limits::kReviewPeers) {
+      std::erase_if(peers,
+                    [&](const auto& entry) { return entry.second.Left(now, options.reviews_of_peer) >= kPeerBurst; });
+      if (peers.size() >= limits::kReviewPeers) return false;
+    }
+    return peers.try_emplace(peer, Allowance{kPeerBurst, now})
+        .first->second.Take(now, options.reviews_of_peer, kPeerBurst);
   }
   [[nodiscard]] Result<NodeName> Review(std::string_view token, const Deadline& deadline);
   [[nodiscard]] Result<NodeName> NodeOfPod(const std::string& name, const std::string& uid, const Deadline& deadline);
@@ -141,9 +174,10 @@ struct TokenReviewer::Impl {
   std::map<std::string, Known> good;
   std::map<std::string, Known> bad;  // apart: strangers must not push out those that are known
   std::set<std::string> under_way;
-  std::size_t waiting = 0;
-  double allowance = 0;
-  std::optional<MonoTime> last_review;
+  std::map<std::string, std::size_t> waiting;  // for each token
+  std::size_t strangers_waiting = 0;
+  std::optional<Allowance> allowance;  // of all
+  std::unordered_map<std::string, Allowance> peers;
 };
 
 Result<NodeName> TokenReviewer::Impl::Review(std::string_view token, const Deadline& deadline) {
@@ -190,11 +224,11 @@ TokenReviewer::TokenReviewer(kube::Api& api, const Clock& clock, Options options
 
 TokenReviewer::~TokenReviewer() = default;
 
-Result<NodeName> TokenReviewer::NodeOf(std::string_view token) {
-  return NodeOf(token, Deadline(impl_->clock, kReviewTime));
+Result<NodeName> TokenReviewer::NodeOf(std::string_view token, const std::string& peer) {
+  return NodeOf(token, Deadline(impl_->clock, kReviewTime), peer);
 }
 
-Result<NodeName> TokenReviewer::NodeOf(std::string_view token, const Deadline& deadline) {
+Result<NodeName> TokenReviewer::NodeOf(std::string_view token, const Deadline& deadline, const std::string& peer) {
   Impl& impl = *impl_;
   if (token.size() > limits::kReviewedTokenBytes) return Unauthenticated("the token is too long to be one");
   ASSIGN_OR_RETURN(Claimed claimed, ReadClaimed(token, impl.subject, impl.options.audience, impl.clock.Wall()));
@@ -202,7 +236,7 @@ Result<NodeName> TokenReviewer::NodeOf(std::string_view token, const Deadline& d
   std::unique_lock lock(impl.mutex);
   if (auto known = impl.Remembered(key)) return *known;
   if (impl.under_way.contains(key)) return impl.Await(key, lock, deadline);
-  if (!impl.MayReview(key)) return Error{Reason::kOverloaded, "", "too many tokens are being reviewed"};
+  if (!impl.MayReview(key, peer)) return Error{Reason::kOverloaded, "", "too many tokens are being reviewed"};
   impl.under_way.insert(key);
   lock.unlock();
   // Whatever comes of it, the token may be reviewed again.
@@ -216,9 +250,10 @@ Result<NodeName> TokenReviewer::NodeOf(std::string_view token, const Deadline& d
   if (!node.ok() && node.error().reason != Reason::kIdentityUnauthenticated &&
       ClassOf(node.error().reason) != ReasonClass::kUnavailable)
     node = Error{Reason::kInternal, "TokenReview", node.error().ToString()};
-  lock.lock();
-  impl.Remember(key, node, claimed.expires);
-  lock.unlock();
+  {
+    std::lock_guard guard(impl.mutex);  // given back before `done` takes it, whatever happens
+    impl.Remember(key, node, claimed.expires);
+  }
   return node;
 }
 

@@ -21,15 +21,18 @@ class TokenReviewer {
     std::string audience = "gatehouse";
     Duration remember{300'000};
     double reviews_per_second = 25;  // of tokens that were not good before; twice that at once
+    double reviews_of_peer = 0.5;    // the same of one address; five at once
   };
   TokenReviewer(kube::Api& api, const Clock& clock, Options options);
   ~TokenReviewer();
   // The node that the bearer of `token` runs on. A token that does not even claim to be the agents' is refused without
   // asking anybody. Errors: kIdentityUnauthenticated, kKubeUnavailable, kOverloaded (too many tokens at once that are
   // not known), kInternal (the API refuses us, too).
-  [[nodiscard]] Result<NodeName> NodeOf(std::string_view token, const Deadline& deadline);
+  // `peer` is the caller's address, which has an allowance of its own for tokens that were not good before: what
+  // anybody can make up must not shut out others. Empty: it is not told apart.
+  [[nodiscard]] Result<NodeName> NodeOf(std::string_view token, const Deadline& deadline, const std::string& peer = {});
   // Within a few seconds.
-  [[nodiscard]] Result<NodeName> NodeOf(std::string_view token);
+  [[nodiscard]] Result<NodeName> NodeOf(std::string_view token, const std::string& peer = {});
 
  private:
   struct Impl;

@@ -1,7 +1,9 @@
 // Replicas of the verifier over one API server in memory, with everything real but the sockets.
 #pragma once
 
+#include <atomic>
 #include <chrono>
+#include <stdexcept>
 #include <thread>
 
 #include "common/codec/time.h"
@@ -27,7 +29,10 @@ class ClusterFixture : public AttestFixture {
           nodes(
               api, [&in] { return in.Keys(); }, in.clock, in.log, in.random, options),
           challenger(Bytes(32, 7), in.clock, in.random),
-          bindings(nodes.MakeBindings([&in] { return *in.current_key; })),
+          bindings(nodes.MakeBindings([&in] {
+            if (in.key_throws) throw std::runtime_error("no key");
+            return *in.current_key;
+          })),
           held(in.clock),
           service(
               {.clock = in.clock,
@@ -186,6 +191,7 @@ class ClusterFixture : public AttestFixture {
   std::optional<crypto::PrivateKey> current_key;
   std::mutex keys_mutex;
   std::optional<std::vector<crypto::PublicKey>> public_keys;
+  std::atomic<bool> key_throws{false};
   int settled = 0;
 };
 

@@ -1,5 +1,7 @@
 // Several replicas of the verifier over one cluster: bindings, results, failures, writes, and who tries to forge them.
+#include "common/base/limits.h"
 #include "tests/webhook/attest/cluster_fixture.h"
+#include "webhook/attest/node_records.h"
 
 namespace gatehouse::webhook {
 namespace {
@@ -132,6 +134,9 @@ TEST_F(ClusterFixture, BindingIsThereAtOnceAndSaysItsNode) {
   auto read = VerifyBinding(ObjectText("worker-1", {"spec", "binding"}), Keys(), clock.Wall());
   ASSERT_TRUE(read.ok()) << read.error().ToString();
   EXPECT_EQ(read->node, "worker-1");
+  // Also where the clock of the replica that made it was ahead.
+  EXPECT_TRUE(
+      VerifyBinding(ObjectText("worker-1", {"spec", "binding"}), Keys(), clock.Wall() - std::chrono::hours(2)).ok());
 }
 
 TEST_F(ClusterFixture, NodeThatTheClusterDoesNotHaveIsNotBound) {
@@ -257,6 +262,87 @@ TEST_F(ClusterFixture, DeletingTheObjectReleasesTheNode) {
   EXPECT_TRUE(b->Enrol("worker-1", another).ok());
   ASSERT_TRUE(Eventually([&] { return a->bindings->Find("worker-1").ok(); }));
   EXPECT_EQ(a->bindings->Find("worker-1")->ak_name, another.AkName());
+}
+
+TEST_F(ClusterFixture, ReleasedNodesAreForgottenAndOthersAreNot) {
+  auto a = Start();
+  TestNode second(vendor);
+  ASSERT_TRUE(a->Enrol("worker-1", node).ok());
+  ASSERT_TRUE(a->Enrol("worker-2", second).ok());
+  ASSERT_TRUE(a->Attest("worker-1", node).ok());
+  ASSERT_TRUE(a->Attest("worker-2", second).ok());
+  a->service.ForgetReleased();
+  EXPECT_EQ(a->held.Names().size(), 2U);
+  kube.Remove(kube::kNodeAttestations, "worker-2");
+  ASSERT_TRUE(Eventually([&] { return ReasonOf(a->bindings->CheckBound("worker-2")) == Reason::kAkUnbound; }));
+  a->service.ForgetReleased();
+  EXPECT_EQ(a->held.Names(), std::vector<NodeName>{Node("worker-1")});
+}
+
+// The watch comes with the end of the object that was, when the next one was made here already.
+TEST_F(ClusterFixture, TheEndOfTheObjectBeforeIsNotTheEndOfTheNewOne) {
+  auto a = Start();
+  ASSERT_TRUE(a->Enrol("worker-1", node).ok());
+  Settle(*a);
+  kube.EndWatches();
+  kube.Fail({.verb = "WATCH", .times = 1'000});
+  kube.Remove(kube::kNodeAttestations, "worker-1");
+  node.ak = node.tpm.CreateAk();
+  ASSERT_TRUE(a->Enrol("worker-1", node).ok());
+  kube.ClearFaults();
+  Settle(*a);
+  auto found = a->bindings->Find("worker-1");
+  ASSERT_TRUE(found.ok()) << found.error().ToString();
+  EXPECT_EQ(found->ak_name, node.AkName());
+  ASSERT_TRUE(a->Attest("worker-1", node).ok());
+  EXPECT_EQ(a->State("worker-1"), NodeState::kTrusted);
+}
+
+TEST_F(ClusterFixture, ObjectThatCannotBeReadBlocksItsNodeAndNoOther) {
+  auto a = Start();
+  TestNode second(vendor);
+  ASSERT_TRUE(a->Enrol("worker-1", node).ok());
+  ASSERT_TRUE(a->Enrol("worker-2", second).ok());
+  ASSERT_TRUE(a->Attest("worker-1", node).ok());
+  ASSERT_TRUE(Says("worker-1", "Trusted"));
+  auto good = Object("worker-1");
+  Change("worker-1", [](fakes::JsonValue& object) {
+    object.Member("status").Member("attested") = fakes::JsonValue::String("yesterday");
+  });
+  ASSERT_TRUE(Eventually([&] { return ReasonOf(a->bindings->Find("worker-1")) == Reason::kNodeConflict; }));
+  EXPECT_EQ(a->State("worker-1"), NodeState::kUnknown);
+  ASSERT_EQ(a->bindings->Problems().size(), 1U);
+  ASSERT_TRUE(a->Attest("worker-2", second).ok());
+  EXPECT_TRUE(Says("worker-2", "Trusted"));
+  kube.Put(good->Write());
+  EXPECT_TRUE(a->Becomes("worker-1", NodeState::kTrusted));
+}
+
+// etcd restored from a backup: everything is there again as it was then, with lower versions than were seen since.
+TEST_F(ClusterFixture, VersionsThatGoBackAreFollowed) {
+  auto a = Start();
+  ASSERT_TRUE(a->Enrol("worker-1", node).ok());
+  auto records_of = [&](NodeRecords& records, const std::string& version, NodeRecords::Heard heard) {
+    auto document = codec::JsonDocument::Parse(Object("worker-1")->Write(), {.max_bytes = limits::kMiB});
+    auto object = *kube::ReadNodeAttestation(*document, document->root());
+    object.resource_version = version;
+    std::ignore = records.Ingest(object, heard);
+    return records.View("worker-1").object->resource_version;
+  };
+  using Heard = NodeRecords::Heard;
+  NodeRecords records([this] { return Keys(); }, clock, false);
+  EXPECT_EQ(records_of(records, "1000", Heard::kWatched), "1000");
+  EXPECT_EQ(records_of(records, "30", Heard::kWatched), "30");
+  EXPECT_EQ(records_of(records, "1000", Heard::kRead), "1000");
+  EXPECT_EQ(records_of(records, "31", Heard::kRead), "31");  // after a conflict
+  // But a watch that has not come to our own write is only late.
+  EXPECT_EQ(records_of(records, "1000", Heard::kWritten), "1000");
+  EXPECT_EQ(records_of(records, "999", Heard::kWatched), "1000");
+  EXPECT_EQ(records_of(records, "1001", Heard::kWatched), "1001");
+  EXPECT_EQ(records_of(records, "1002", Heard::kWritten), "1002");
+  EXPECT_EQ(records_of(records, "1000", Heard::kWritten), "1002");  // two answers that overtook each other
+  clock.Advance(std::chrono::seconds(30));
+  EXPECT_EQ(records_of(records, "50", Heard::kWatched), "50");
 }
 
 TEST_F(ClusterFixture, MachineMayAttestBeforeItsNodeExistsWhereThatIsWanted) {

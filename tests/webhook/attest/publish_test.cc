@@ -114,6 +114,23 @@ TEST_F(ClusterFixture, AResultThatSaysNothingNewIsNotWrittenBeforeHalfOfTheValid
   EXPECT_GT(a->Trust("worker-1").expires, clock.Wall() + std::chrono::seconds(590));
 }
 
+// Any namespace that is labelled makes another set of policies: the evidence is no newer for that.
+TEST_F(ClusterFixture, EvidenceThatIsAppraisedAgainToTheSameEndIsNotWrittenAgain) {
+  auto a = Start();
+  ASSERT_TRUE(a->Enrol("worker-1", node).ok());
+  ASSERT_TRUE(a->Attest("worker-1", node).ok());
+  ASSERT_TRUE(Says("worker-1", "Trusted"));
+  Settle(*a);
+  const std::size_t before = Patches("worker-1");
+  clock.Advance(std::chrono::seconds(300));
+  for (int i = 0; i < 3; ++i) a->service.Reappraise();
+  Settle(*a);
+  EXPECT_EQ(Patches("worker-1"), before);
+  ASSERT_TRUE(a->Attest("worker-1", node).ok());
+  Settle(*a);
+  EXPECT_EQ(Patches("worker-1"), before + 1);
+}
+
 TEST_F(ClusterFixture, AResultThatSomebodyWaitsForIsWrittenOnce) {
   auto a = Start();
   ASSERT_TRUE(a->Enrol("worker-1", node).ok());
@@ -213,6 +230,16 @@ TEST_F(ClusterFixture, AnObjectThatIsNotAcceptedDoesNotHoldUpTheOthers) {
   ASSERT_TRUE(a->Attest("worker-2", second).ok());
   EXPECT_TRUE(Says("worker-2", "Trusted"));
   kube.ClearFaults();
+  EXPECT_TRUE(Says("worker-1", "Trusted"));
+}
+
+TEST_F(ClusterFixture, AFaultWhileWritingOneIsTriedAgain) {
+  auto a = Start();
+  ASSERT_TRUE(a->Enrol("worker-1", node).ok());
+  key_throws = true;
+  ASSERT_TRUE(a->Attest("worker-1", node).ok());
+  EXPECT_TRUE(Eventually([&] { return a->nodes.writes().failed > 1; }));
+  key_throws = false;
   EXPECT_TRUE(Says("worker-1", "Trusted"));
 }
 
