@@ -73,6 +73,11 @@ PolicyFact FactOf(const Kind& kind, const KubeObject& object) {
         NumberAt(object.view, {"status", "observedGeneration"}) == NumberAt(object.view, {"metadata", "generation"});
     if (current) fact.in_force = kube::TextAt(*condition, {"status"});
     fact.message = current ? std::string(kube::TextAt(*condition, {"message"})) : "not looked at since it was changed";
+    // "in force on 2 of 2 replicas" is what is wanted; what follows it is worth a look.
+    if (fact.in_force == "True") {
+      const std::size_t remark = fact.message.find("; ");
+      fact.message = remark == std::string::npos ? "" : fact.message.substr(remark + 2);
+    }
   }
   fact.in_force_replicas = NumberAt(object.view, {"status", "replicas", "inForce"});
   fact.replicas = NumberAt(object.view, {"status", "replicas", "total"});

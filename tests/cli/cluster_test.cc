@@ -52,7 +52,8 @@ class ClusterVerbs : public CliTest {
   void Put(const std::string& json) { api_.Put(Filled(json)); }
 
   // As the leader writes its status.
-  void PutPolicy(const std::string& yaml, const std::string& in_force = "True", const std::string& message = "") {
+  void PutPolicy(const std::string& yaml, const std::string& in_force = "True",
+                 const std::string& message = "in force on 2 of 2 replicas") {
     fakes::JsonValue object = *fakes::JsonValue::Parse(AsJson(Filled(yaml)));
     api_.Put(object.Write());
     codec::JsonWriter status;
