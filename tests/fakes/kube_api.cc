@@ -4,6 +4,7 @@
 
 #include "common/net/ascii.h"
 #include "tests/fakes/kube_api_impl.h"
+#include "tests/fakes/kube_schema.h"
 
 namespace gatehouse::fakes {
 namespace {
@@ -34,23 +35,25 @@ std::vector<std::string> Segments(const std::string& path) {
 
 std::vector<KubeType> EverythingServed() {
   using namespace kube;
-  return {{kPods, "Pod", true, true},
-          {kNodes, "Node", false, true},
-          {kNamespaces, "Namespace", false, true},
-          {kSecrets, "Secret"},
-          {kConfigMaps, "ConfigMap"},
-          {kEvents, "Event"},
-          {kLeases, "Lease", true, false, true},
-          {kTokenReviews, "TokenReview", false},
-          {kCsrs, "CertificateSigningRequest", false, true},
-          {kValidatingWebhooks, "ValidatingWebhookConfiguration", false},
-          {kMutatingWebhooks, "MutatingWebhookConfiguration", false},
-          {kImagePolicies, "ImagePolicy", false, true, true},
-          {kNamespacedImagePolicies, "NamespacedImagePolicy", true, true, true},
-          {kNodePolicies, "NodePolicy", false, true, true},
-          {kReferenceValues, "ReferenceValues", false, true, true},
-          {kTrustRoots, "TrustRoot", false, true, true},
-          {kNodeAttestations, "NodeAttestation", false, false, true}};
+  std::vector<KubeType> types = {{kPods, "Pod", true, true},
+                                 {kNodes, "Node", false, true},
+                                 {kNamespaces, "Namespace", false, true},
+                                 {kSecrets, "Secret"},
+                                 {kConfigMaps, "ConfigMap"},
+                                 {kEvents, "Event"},
+                                 {kLeases, "Lease", true, false, true},
+                                 {kTokenReviews, "TokenReview", false},
+                                 {kCsrs, "CertificateSigningRequest", false, true},
+                                 {kValidatingWebhooks, "ValidatingWebhookConfiguration", false},
+                                 {kMutatingWebhooks, "MutatingWebhookConfiguration", false},
+                                 {kImagePolicies, "ImagePolicy", false, true, true},
+                                 {kNamespacedImagePolicies, "NamespacedImagePolicy", true, true, true},
+                                 {kNodePolicies, "NodePolicy", false, true, true},
+                                 {kReferenceValues, "ReferenceValues", false, true, true},
+                                 {kTrustRoots, "TrustRoot", false, true, true},
+                                 {kNodeAttestations, "NodeAttestation", false, false, true}};
+  for (KubeType& type : types) type.schema = SchemaOf(type.resource);
+  return types;
 }
 
 // What an API server of 1.20 built with Go 1.19 takes for null when it validates a custom resource.
@@ -220,8 +223,7 @@ KubeAnswer KubeApi::Impl::List(const KubeRequest& request, const KubeTarget& tar
       return KubeFailure(410, "Expired",
                          "The provided continue parameter is too old to display a consistent list result.");
     }
-    page = std::move(found->second);
-    pages.erase(found);
+    page = found->second;  // it can be asked for again, with another limit
   } else {
     page.rest = store.List(
         *target.type, {request.Parameter("fieldSelector"), request.Parameter("labelSelector"), target.namespace_name});

@@ -46,7 +46,8 @@ struct KubeFault {
 
 class KubeApi {
  public:
-  // Serves every resource of kube/api.h.
+  // Serves every resource of kube/api.h; ours by the custom resource definitions of the chart, as far as pruning goes
+  // (kube_schema.h): nothing is validated, and no default is filled in.
   KubeApi();
   ~KubeApi();
   KubeApi(const KubeApi&) = delete;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "tests/fakes/kube_schema.h"
+
 namespace gatehouse::fakes {
 namespace {
 
@@ -130,6 +132,7 @@ const JsonValue* KubeStore::Find(const KubeTarget& target) const {
 }
 
 KubeAnswer KubeStore::Store(const KubeTarget& target, JsonValue object, const JsonValue* before) {
+  if (target.type->schema != nullptr) Prune(object, *target.type->schema);
   JsonValue& metadata = object.Member("metadata");
   if (before != nullptr) {
     metadata.Member("resourceVersion") = *before->At({"metadata", "resourceVersion"});

@@ -23,6 +23,8 @@ struct KubeType {
   bool status = false;  // has the status subresource
   // Replacing needs a resourceVersion, as for custom resources and Leases.
   bool versioned = false;
+  // By which objects are pruned, if it is not null.
+  const JsonValue* schema = nullptr;
 
   [[nodiscard]] bool custom() const {
     return resource.group.find('.') != std::string::npos && !resource.group.ends_with(".k8s.io");

@@ -137,7 +137,9 @@ struct ClusterPolicies::Impl {
   std::vector<ObjectState> states;
   bool ready = false;
 
-  std::map<std::string, std::string> reported;  // messages by name; of the thread alone
+  // Of the thread alone.
+  std::map<std::string, std::string> reported;  // messages by name
+  std::shared_ptr<const PolicySet> told;        // the set that on_change has seen last
   std::thread thread;
 };
 
@@ -179,8 +181,8 @@ void ClusterPolicies::Impl::Swap(policy::ObjectsOutcome outcome) {
   bool another = false;
   {
     std::lock_guard lock(set_mutex);
-    another = !ready || set->policy_generation != outcome.set->policy_generation ||
-              set->trust_generation != outcome.set->trust_generation;
+    another = told == nullptr || told->policy_generation != outcome.set->policy_generation ||
+              told->trust_generation != outcome.set->trust_generation;
     if (another) set = outcome.set;
     states = std::move(outcome.states);
     ready = true;
@@ -199,7 +201,9 @@ void ClusterPolicies::Impl::Swap(policy::ObjectsOutcome outcome) {
                                  {"nodePolicies", std::to_string(now.node_policies.size())},
                                  {"referenceValues", std::to_string(now.reference_values.size())},
                                  {"trustRoots", std::to_string(now.trust_roots.size())}});
+  told = nullptr;  // until on_change has returned
   if (on_change) on_change(outcome.set);
+  told = outcome.set;
 }
 
 std::string ClusterPolicies::Impl::ProblemOf(const Watch& watch) const {
@@ -240,6 +244,9 @@ void ClusterPolicies::Impl::Run() {
       LookAtWatches();
     } catch (const std::exception& exception) {  // lint-ok: M07 thread entry
       log.Error("looking at the policies failed", {{"exception", exception.what()}});
+      if (!lock.owns_lock()) lock.lock();
+      due |= something;  // what changed is still to be taken; not at once, since it may fail again
+      wake.wait_for(lock, kLookAt, [this] { return stopping; });
     }
     if (!lock.owns_lock()) lock.lock();
   }

@@ -80,6 +80,30 @@ TEST_F(FakeKubeApi, AnEmptyTextInACustomResourceIsTakenForNull) {
   EXPECT_EQ(Code(api_.Patch(path + "/n", PatchType::kMerge, R"({"status":{"message":null}})", Soon())), "ok");
 }
 
+// Custom resource definitions, "Field pruning": what the schema does not know is dropped, unless it says otherwise.
+TEST_F(FakeKubeApi, FieldsThatTheDefinitionDoesNotKnowAreDropped) {
+  const std::string path = PathOf(kNodeAttestations);
+  ASSERT_TRUE(api_.Create(path,
+                          R"({"metadata":{"name":"n","labels":{"l":"v"},"annotations":{"a":"b"}},"top":1,)"
+                          R"("spec":{"ek":"e","eek":"f"},"status":{"policies":[{"name":"p","nane":"q"}],"since":{}}})",
+                          Soon())
+                  .ok());
+  const auto object = server_.Find(kNodeAttestations, "n");
+  EXPECT_EQ(object->Find("spec")->Write(), R"({"ek":"e"})");
+  EXPECT_EQ(object->Find("status")->Write(), R"({"policies":[{"name":"p"}],"since":{}})");
+  EXPECT_EQ(object->Find("top"), nullptr);
+  EXPECT_EQ(object->TextAt({"metadata", "labels", "l"}), "v");
+  EXPECT_EQ(object->TextAt({"metadata", "annotations", "a"}), "b");
+  const std::string version = object->TextAt({"metadata", "resourceVersion"});
+  ASSERT_TRUE(api_.Patch(path + "/n", PatchType::kMerge, R"({"spec":{"eek":"f"}})", Soon()).ok());
+  EXPECT_EQ(server_.Find(kNodeAttestations, "n")->TextAt({"metadata", "resourceVersion"}), version) << "no change";
+}
+
+TEST_F(FakeKubeApi, ObjectsWithoutADefinitionKeepEveryField) {
+  server_.Put(R"({"apiVersion":"v1","kind":"Node","metadata":{"name":"n"},"spec":{"anything":{"a":1}}})");
+  EXPECT_EQ(server_.Find(kNodes, "n")->TextAt({"spec", "anything", "a"}), "1");
+}
+
 TEST_F(FakeKubeApi, NodeAttestationsHaveNoStatusOfTheirOwn) {
   server_.Put(R"({"apiVersion":"gatehouse.dev/v1alpha1","kind":"NodeAttestation","metadata":{"name":"n"}})");
   const std::string path = PathOf(kNodeAttestations, "", "n");

@@ -79,6 +79,7 @@ class SchemaChecker {
 
   void VisitArray(JsonView schema, JsonView value, const std::string& path) {
     if (value.size() < Limit(schema, "minItems", 0)) Problem(path, "has too few items");
+    if (value.size() > Limit(schema, "maxItems", SIZE_MAX)) Problem(path, "has too many items");
     std::set<std::string> keys;
     const std::string list_type = TextOf(schema, "x-kubernetes-list-type");
     for (std::size_t i = 0; i < value.size(); ++i) {
@@ -99,6 +100,7 @@ class SchemaChecker {
 
   void VisitObject(JsonView schema, JsonView value, const std::string& path) {
     if (value.size() < Limit(schema, "minProperties", 0)) Problem(path, "has too few members");
+    if (value.size() > Limit(schema, "maxProperties", SIZE_MAX)) Problem(path, "has too many members");
     if (auto required = schema.Find("required"); required && !HasAll(*required, value))
       Problem(path, "lacks one of " + required->Serialize());
     for (const char* junctor : {"oneOf", "anyOf"}) {

@@ -3,8 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
+#include <new>
+#include <thread>
 
 #include "tests/fakes/fake_clock.h"
 #include "tests/fakes/kube_api.h"
@@ -206,6 +209,37 @@ TEST_F(ClusterPoliciesTest, AWrongObjectStaysAsItWasAndSaysSo) {
   server.Remove(kube::kImagePolicies, "never");
   ASSERT_TRUE(Poll([&] { return policies.Problems().empty(); }));
   EXPECT_THAT(metrics.Expose(), HasSubstr("gatehouse_policy_last_reload_failed 0"));
+}
+
+// The API server would drop what is misspelt, and what is left would be a weaker policy: the definitions forbid it to.
+TEST_F(ClusterPoliciesTest, WhatIsMisspeltIsNotInForceWithoutIt) {
+  server.Put(ImagePolicy("a", R"(,"requires":"all")"));
+  server.Put(kReferenceValues);
+  Start();
+  ASSERT_TRUE(Poll([&] { return State("a").has_value(); }));
+  EXPECT_FALSE(State("a")->in_force);
+  EXPECT_THAT(State("a")->message, HasSubstr("requires"));
+  EXPECT_THAT(policies.Current()->image_policies, IsEmpty());
+  std::string values = kReferenceValues;
+  values.insert(values.find(R"("tpm")"), R"("notafter":"2020-01-01T00:00:00Z",)");
+  server.Put(values);
+  ASSERT_TRUE(Poll([&] { return !State("linux")->in_force; }));
+  EXPECT_THAT(State("linux")->message, HasSubstr("notafter"));
+}
+
+// bad_alloc, say, while a set is made or handed over: the change is not lost.
+TEST_F(ClusterPoliciesTest, AChangeOutlivesAFaultWhileItIsTaken) {
+  std::atomic<int> handed = 0;
+  std::atomic<bool> faulty = true;
+  policies.Start([&](const std::shared_ptr<const PolicySet>&) {
+    ++handed;
+    if (faulty) throw std::bad_alloc();
+  });
+  ASSERT_TRUE(Poll([&] { return handed == 1; }));
+  faulty = false;
+  ASSERT_TRUE(Poll([&] { return handed == 2; }));
+  std::this_thread::sleep_for(kMoment);
+  EXPECT_EQ(handed, 2);
 }
 
 TEST_F(ClusterPoliciesTest, AReferenceThatComesLaterCounts) {
