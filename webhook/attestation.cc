@@ -9,8 +9,7 @@ namespace {
 
 constexpr std::size_t kLeastKeyBytes = 32;
 
-Result<Bytes> ReadNonceKey(const std::string& path) {
-  ASSIGN_OR_RETURN(std::string key, ReadTextFile(path, limits::kKiB));
+Result<Bytes> ParseNonceKey(const std::string& key, const std::string& path) {
   if (key.size() >= kLeastKeyBytes) return ToBytes(key);
   return Error{Reason::kConfigInvalid, path,
                "the key has " + std::to_string(key.size()) + " bytes; write 32 or more random ones"};
@@ -28,7 +27,10 @@ Result<crypto::PrivateKey> ParseSigningKey(const std::string& pem, const std::st
 Result<std::unique_ptr<Attestation>> Attestation::Make(const AttestationConfig& config, const Clock& clock,
                                                        telemetry::Logger& log, const PolicySource& policies,
                                                        Cluster* cluster) {
-  ASSIGN_OR_RETURN(Bytes nonce_key, ReadNonceKey(config.nonce_key_file));
+  auto nonce_key = std::make_unique<NonceKey>(
+      config.nonce_key_file, limits::kKiB,
+      [path = config.nonce_key_file](const std::string& key) { return ParseNonceKey(key, path); });
+  RETURN_IF_ERROR(nonce_key->Load());
   auto signing_key = std::make_unique<SigningKey>(
       config.signing_key_file, limits::kCertificateBytes,
       [path = config.signing_key_file](const std::string& pem) { return ParseSigningKey(pem, path); });
@@ -45,16 +47,17 @@ Result<std::unique_ptr<Attestation>> Attestation::Make(const AttestationConfig& 
   return attestation;
 }
 
-Attestation::Attestation(const AttestationConfig& config, Bytes nonce_key, std::unique_ptr<SigningKey> signing_key,
-                         std::unique_ptr<BindingStore> bindings, const Clock& clock, telemetry::Logger& log,
-                         const PolicySource& policies, Cluster* cluster)
+Attestation::Attestation(const AttestationConfig& config, std::unique_ptr<NonceKey> nonce_key,
+                         std::unique_ptr<SigningKey> signing_key, std::unique_ptr<BindingStore> bindings,
+                         const Clock& clock, telemetry::Logger& log, const PolicySource& policies, Cluster* cluster)
     : tokens_(config.tokens_file, limits::kMiB,
               [source = config.tokens_file](const std::string& text) {
                 return AgentAuthenticator::ParseTokens(text, source);
               }),
+      nonce_key_(std::move(nonce_key)),
       signing_key_(std::move(signing_key)),
       authenticator_(cluster == nullptr ? nullptr : &cluster->reviewer()),
-      challenger_(std::move(nonce_key), clock, crypto::SystemRandom()),
+      challenger_(*nonce_key_->Current(), clock, crypto::SystemRandom()),
       bindings_(std::move(bindings)),
       nodes_(clock),
       service_(Parts(clock, log, policies, cluster), {.interval = config.interval}) {}
@@ -88,6 +91,8 @@ void Attestation::AddRoutes(HttpServer& server, telemetry::Metrics& metrics) {
 Status Attestation::Housekeep() {
   RETURN_IF_ERROR(tokens_.Load());
   RETURN_IF_ERROR(signing_key_->Load());
+  RETURN_IF_ERROR(nonce_key_->Load());
+  challenger_.ReplaceKey(*nonce_key_->Current());
   authenticator_.SetTokens(*tokens_.Current());
   service_.ForgetReleased();
   return Ok();

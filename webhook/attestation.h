@@ -21,19 +21,21 @@ class Attestation {
   void AddRoutes(HttpServer& server, telemetry::Metrics& metrics);
   // Other policies are in force.
   void Reappraise() { service_.Reappraise(); }
-  // What may have changed since the last look. Errors: those of the files of tokens and of the signing key.
+  // What may have changed since the last look. Errors: those of the files of tokens and of keys.
   [[nodiscard]] Status Housekeep();
   [[nodiscard]] const NodeStore& nodes() const { return nodes_; }
 
  private:
   using SigningKey = FileValue<crypto::PrivateKey>;
-  Attestation(const AttestationConfig& config, Bytes nonce_key, std::unique_ptr<SigningKey> signing_key,
-              std::unique_ptr<BindingStore> bindings, const Clock& clock, telemetry::Logger& log,
-              const PolicySource& policies, Cluster* cluster);
+  using NonceKey = FileValue<Bytes>;
+  Attestation(const AttestationConfig& config, std::unique_ptr<NonceKey> nonce_key,
+              std::unique_ptr<SigningKey> signing_key, std::unique_ptr<BindingStore> bindings, const Clock& clock,
+              telemetry::Logger& log, const PolicySource& policies, Cluster* cluster);
   [[nodiscard]] AttestationService::Parts Parts(const Clock& clock, telemetry::Logger& log,
                                                 const PolicySource& policies, Cluster* cluster);
 
   FileValue<std::map<std::string, Digest>> tokens_;
+  std::unique_ptr<NonceKey> nonce_key_;
   std::unique_ptr<SigningKey> signing_key_;
   AgentAuthenticator authenticator_;
   session::Challenger challenger_;

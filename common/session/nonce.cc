@@ -37,20 +37,40 @@ Error Foreign(std::string_view what) {
 
 }  // namespace
 
-Challenger::Challenger(Bytes key, const Clock& clock, Random random)
-    : key_(std::move(key)), clock_(clock), random_(std::move(random)) {
-  if (key_.size() < kKeyBytes) std::abort();
+Challenger::Challenger(Bytes key, const Clock& clock, Random random) : clock_(clock), random_(std::move(random)) {
+  if (key.size() < kKeyBytes) std::abort();
+  keys_ = std::make_shared<const Keys>(Keys{std::move(key), {}, {}});
 }
 
-Bytes Challenger::Mac(std::string_view purpose, const NodeName& node, BytesView subject,
-                      BytesView time_and_random) const {
+void Challenger::ReplaceKey(Bytes key) {
+  if (key.size() < kKeyBytes) std::abort();
+  std::lock_guard lock(keys_mutex_);
+  if (ConstantTimeEqual(key, keys_->current)) return;
+  const MonoTime until = clock_.Mono() + Duration(limits::kNonceLifetime);
+  keys_ = std::make_shared<const Keys>(Keys{std::move(key), keys_->current, until});
+}
+
+std::shared_ptr<const Challenger::Keys> Challenger::CurrentKeys() const {
+  std::lock_guard lock(keys_mutex_);
+  return keys_;
+}
+
+std::vector<Bytes> Challenger::AcceptedKeys() const {
+  const auto keys = CurrentKeys();
+  std::vector<Bytes> accepted = {keys->current};
+  if (!keys->previous.empty() && clock_.Mono() < keys->previous_until) accepted.push_back(keys->previous);
+  return accepted;
+}
+
+Bytes Challenger::Mac(BytesView key, std::string_view purpose, const NodeName& node, BytesView subject,
+                      BytesView time_and_random) {
   // Every part has its length before it: no two different lists of parts give the same bytes.
   ByteWriter writer;
   PutSized(writer, AsBytes(purpose));
   PutSized(writer, AsBytes(node.text()));
   PutSized(writer, subject);
   PutSized(writer, time_and_random);
-  return crypto::Hmac(HashAlgorithm::kSha256, key_, writer.bytes());
+  return crypto::Hmac(HashAlgorithm::kSha256, key, writer.bytes());
 }
 
 Bytes Challenger::TimeAndRandom() const {
@@ -81,7 +101,7 @@ Status Challenger::CheckAge(BytesView time_and_random) const {
 
 Bytes Challenger::IssueNonce(const NodeName& node, BytesView ak_name) {
   Bytes nonce = TimeAndRandom();
-  Bytes mac = Mac(kNoncePurpose, node, ak_name, nonce);
+  Bytes mac = Mac(CurrentKeys()->current, kNoncePurpose, node, ak_name, nonce);
   Append(nonce, BytesView(mac).first(kNonceMacBytes));
   return nonce;
 }
@@ -89,8 +109,12 @@ Bytes Challenger::IssueNonce(const NodeName& node, BytesView ak_name) {
 Status Challenger::RedeemNonce(const NodeName& node, BytesView ak_name, BytesView nonce) {
   if (nonce.size() != kNonceBytes) return Foreign("the nonce");
   BytesView time_and_random = nonce.first(kTimeBytes + kRandomBytes);
-  Bytes mac = Mac(kNoncePurpose, node, ak_name, time_and_random);
-  if (!ConstantTimeEqual(nonce.last(kNonceMacBytes), BytesView(mac).first(kNonceMacBytes))) return Foreign("the nonce");
+  bool ours = false;
+  for (const Bytes& key : AcceptedKeys()) {
+    const Bytes mac = Mac(key, kNoncePurpose, node, ak_name, time_and_random);
+    ours |= ConstantTimeEqual(nonce.last(kNonceMacBytes), BytesView(mac).first(kNonceMacBytes));
+  }
+  if (!ours) return Foreign("the nonce");
   RETURN_IF_ERROR(CheckAge(time_and_random));
 
   std::lock_guard lock(mutex_);
@@ -129,8 +153,8 @@ void Challenger::Sweep(MonoTime now) {
   next_sweep_ = now + Duration(limits::kNonceLifetime) / 8;
 }
 
-Bytes Challenger::CredentialSecret(const NodeName& node, BytesView subject, BytesView time_and_random) const {
-  return Mac(kSecretPurpose, node, subject, time_and_random);
+Bytes Challenger::CredentialSecret(BytesView key, const NodeName& node, BytesView subject, BytesView time_and_random) {
+  return Mac(key, kSecretPurpose, node, subject, time_and_random);
 }
 
 // A ticket is base64url of: time ‖ random ‖ u16 size, EK fingerprint as text ‖ u32 size, context ‖ MAC. The subject of
@@ -144,8 +168,9 @@ Result<Challenger::Ticket> Challenger::IssueTicket(const NodeName& node, const D
   subject.PutSized16Be(AsBytes(ek.text()));
   PutSized(subject, context);
   Bytes ticket = TimeAndRandom();
-  Bytes secret = CredentialSecret(node, subject.bytes(), ticket);
-  Bytes mac = Mac(kTicketPurpose, node, subject.bytes(), ticket);
+  const auto keys = CurrentKeys();
+  Bytes secret = CredentialSecret(keys->current, node, subject.bytes(), ticket);
+  Bytes mac = Mac(keys->current, kTicketPurpose, node, subject.bytes(), ticket);
   Append(ticket, subject.bytes());
   Append(ticket, mac);
   return Ticket{EncodeBase64Url(ticket), std::move(secret)};
@@ -159,11 +184,15 @@ Result<Challenger::RedeemedTicket> Challenger::RedeemTicket(const NodeName& node
   BytesView view = *bytes;
   BytesView time_and_random = view.first(kTimeBytes + kRandomBytes);
   BytesView subject = view.subspan(time_and_random.size(), view.size() - time_and_random.size() - kTicketMacBytes);
-  if (!ConstantTimeEqual(view.last(kTicketMacBytes), Mac(kTicketPurpose, node, subject, time_and_random))) {
-    return Foreign("the ticket");
+  std::optional<Bytes> key;  // that it is under
+  std::vector<Bytes> accepted = AcceptedKeys();
+  for (Bytes& each : accepted) {
+    const Bytes mac = Mac(each, kTicketPurpose, node, subject, time_and_random);
+    if (ConstantTimeEqual(view.last(kTicketMacBytes), mac)) key = std::move(each);
   }
+  if (!key.has_value()) return Foreign("the ticket");
   RETURN_IF_ERROR(CheckAge(time_and_random));
-  if (!ConstantTimeEqual(secret, CredentialSecret(node, subject, time_and_random))) {
+  if (!ConstantTimeEqual(secret, CredentialSecret(*key, node, subject, time_and_random))) {
     return Error{Reason::kCredentialUnanswered, "", "the secret is not the one that the credential protects"};
   }
   ByteReader reader(subject, Reason::kNonceMismatch, "ticket");

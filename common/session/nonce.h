@@ -3,6 +3,7 @@
 // a session.
 #pragma once
 
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -23,6 +24,10 @@ class Challenger {
   // `key` has at least 32 bytes; the program is ended otherwise, because a short key would make every challenge
   // forgeable.
   Challenger(Bytes key, const Clock& clock, Random random);
+
+  // Another key from now on, of at least 32 bytes as well. What the one before it has issued is still accepted for as
+  // long as a nonce is good. Thread-safe, as all the rest is.
+  void ReplaceKey(Bytes key);
 
   [[nodiscard]] Bytes IssueNonce(const NodeName& node, BytesView ak_name);
   // Accepts each nonce once (this replica remembers those it accepted until they expire). Errors: kNonceMismatch (not
@@ -48,10 +53,19 @@ class Challenger {
   [[nodiscard]] Result<RedeemedTicket> RedeemTicket(const NodeName& node, std::string_view ticket, BytesView secret);
 
  private:
-  [[nodiscard]] Bytes Mac(std::string_view purpose, const NodeName& node, BytesView subject,
-                          BytesView time_and_random) const;
+  struct Keys {
+    Bytes current;
+    Bytes previous;  // empty: none
+    MonoTime previous_until{};
+  };
+  [[nodiscard]] std::shared_ptr<const Keys> CurrentKeys() const;
+  // Those that a challenge may be under.
+  [[nodiscard]] std::vector<Bytes> AcceptedKeys() const;
+  [[nodiscard]] static Bytes Mac(BytesView key, std::string_view purpose, const NodeName& node, BytesView subject,
+                                 BytesView time_and_random);
   [[nodiscard]] Bytes TimeAndRandom() const;
-  [[nodiscard]] Bytes CredentialSecret(const NodeName& node, BytesView subject, BytesView time_and_random) const;
+  [[nodiscard]] static Bytes CredentialSecret(BytesView key, const NodeName& node, BytesView subject,
+                                              BytesView time_and_random);
   // Whether the time at the front of a challenge of ours is within limits::kNonceLifetime.
   [[nodiscard]] Status CheckAge(BytesView time_and_random) const;
   void Sweep(MonoTime now);
@@ -60,7 +74,8 @@ class Challenger {
     Bytes nonce;
     MonoTime forget_at;
   };
-  Bytes key_;
+  mutable std::mutex keys_mutex_;
+  std::shared_ptr<const Keys> keys_;
   const Clock& clock_;
   Random random_;
   std::mutex mutex_;

@@ -50,6 +50,31 @@ TEST_F(NonceTest, UnderAnotherKeyIsRefused) {
   EXPECT_EQ(other.RedeemNonce(node_, ak_, issuer.IssueNonce(node_, ak_)).error().reason, Reason::kNonceMismatch);
 }
 
+// A key that is replaced while agents are under way.
+TEST_F(NonceTest, OfTheKeyBeforeIsGoodForTheLifetimeOfANonce) {
+  Challenger challenger(Bytes(32, 1), clock_, crypto::SystemRandom());
+  const Digest ek = crypto::Sha256Digest(AsBytes("ek"));
+  const Bytes first = challenger.IssueNonce(node_, ak_);
+  const auto ticket = challenger.IssueTicket(node_, ek, ak_);
+  ASSERT_TRUE(ticket.ok());
+  challenger.ReplaceKey(Bytes(32, 2));
+  challenger.ReplaceKey(Bytes(32, 2));  // the same again is no other
+  const Bytes second = challenger.IssueNonce(node_, ak_);
+  EXPECT_TRUE(challenger.RedeemNonce(node_, ak_, first).ok());
+  EXPECT_TRUE(challenger.RedeemNonce(node_, ak_, second).ok());
+  EXPECT_EQ(challenger.RedeemNonce(node_, ak_, first).error().reason, Reason::kNonceReused);
+  EXPECT_TRUE(challenger.RedeemTicket(node_, ticket->text, ticket->secret).ok());
+  EXPECT_EQ(challenger.RedeemTicket(node_, ticket->text, Bytes(32, 0)).error().reason, Reason::kCredentialUnanswered);
+  // New ones are under the new key, which is another replica's by then.
+  Challenger other(Bytes(32, 2), clock_, crypto::SystemRandom());
+  EXPECT_TRUE(other.RedeemNonce(node_, ak_, second).ok());
+  EXPECT_EQ(other.RedeemNonce(node_, ak_, first).error().reason, Reason::kNonceMismatch);
+  // Whoever has the old key cannot go on with it: its time is that of the replacement.
+  clock_.Advance(limits::kNonceLifetime);
+  Challenger thief(Bytes(32, 1), clock_, crypto::SystemRandom());
+  EXPECT_EQ(challenger.RedeemNonce(node_, ak_, thief.IssueNonce(node_, ak_)).error().reason, Reason::kNonceMismatch);
+}
+
 TEST_F(NonceTest, ExpiresAfterItsLifetime) {
   Challenger challenger(Bytes(32, 1), clock_, crypto::SystemRandom());
   Bytes in_time = challenger.IssueNonce(node_, ak_);
