@@ -12,8 +12,9 @@ namespace gatehouse::webhook {
 namespace {
 
 constexpr std::chrono::seconds kTimeout{10};
-constexpr std::chrono::seconds kLook{10};  // at what waits, though nobody said that trust changed
-constexpr std::size_t kWaiting = 2000;     // that are kept; kube-controller-manager removes old ones within a day
+constexpr std::chrono::seconds kLook{10};                // at what waits, though nobody said that trust changed
+constexpr std::size_t kObjectBytes = 64 * limits::kKiB;  // a kubelet's has 2 KiB; the rest is somebody's annotations
+constexpr std::size_t kWaiting = 2000;  // that are kept; kube-controller-manager removes old ones within a day
 
 }  // namespace
 
@@ -42,8 +43,15 @@ struct CsrApprover::Impl final : kube::Observer {
       return;
     }
     Waiting& entry = waiting[key.name];
-    entry.json = object.Serialize();
+    entry.json.clear();
     entry.view = std::move(view);
+    // What is not to be approved is kept by its name only.
+    if (entry.view.node.has_value()) entry.json = object.Serialize();
+    if (entry.json.size() > kObjectBytes) {
+      entry.json.clear();
+      entry.view.node.reset();
+      entry.view.refusal = "the object is larger than a kubelet's";
+    }
     worker.Wake();
   }
   void OnGone(const kube::ObjectKey& key) override {
@@ -54,6 +62,7 @@ struct CsrApprover::Impl final : kube::Observer {
   Duration Round();
   void Look(const std::string& name, const Waiting& entry);
   void Say(const std::string& name, const Waiting& entry, const std::string& why);
+  [[nodiscard]] Result<bool> NodeExists(const std::string& node);
   [[nodiscard]] Status Approve(const std::string& name, const Waiting& entry);
 
   Parts parts;
@@ -80,6 +89,14 @@ Duration CsrApprover::Impl::Round() {
 void CsrApprover::Impl::Look(const std::string& name, const Waiting& entry) {
   if (!entry.view.node.has_value()) return Say(name, entry, entry.view.refusal);
   if (!parts.trusted(*entry.view.node)) return Say(name, entry, "the machine of that name is not attested now");
+  if (entry.view.first) {
+    // Whoever has a bootstrap token could become any node that runs. A node that lost its certificate is an admin's
+    // business: delete the Node, or approve by hand.
+    auto exists = NodeExists(*entry.view.node);
+    if (!exists.ok() || *exists) {
+      return Say(name, entry, exists.ok() ? "a Node of that name exists" : exists.error().ToString());
+    }
+  }
   Status done = Approve(name, entry);
   if (!done.ok()) {
     // Changed meanwhile (kKubeConflict): the watch brings what it is now.
@@ -90,6 +107,13 @@ void CsrApprover::Impl::Look(const std::string& name, const Waiting& entry) {
   parts.log.Info("certificate signing request approved", {{"csr", name}, {"node", *entry.view.node}});
   std::lock_guard lock(mutex);
   waiting.erase(name);
+}
+
+Result<bool> CsrApprover::Impl::NodeExists(const std::string& node) {
+  auto found = parts.api.Get(kube::PathOf(kube::kNodes, {}, node), Deadline(parts.api.clock(), kTimeout));
+  if (found.ok()) return true;
+  if (found.error().reason == Reason::kKubeNotFound) return false;
+  return found.error();
 }
 
 // Once for each reason.

@@ -12,9 +12,9 @@ namespace gatehouse::webhook {
 // Looks at CertificateSigningRequests with signerName kubernetes.io/kube-apiserver-client-kubelet that nobody has
 // approved or denied. Approved: the subject is exactly CN=system:node:NAME, O=system:nodes, no subjectAltName, usages
 // are exactly those of a client certificate, the requester is that node itself (a renewal) or in
-// system:bootstrappers (its first), and `trusted(NAME)`: the machine of that name is attested now. Others are left
-// alone with an Event-free log line and looked at again when trust changes; never denied, since somebody else may
-// judge.
+// system:bootstrappers (its first, while there is no Node of that name), and `trusted(NAME)`: the machine of that name
+// is attested now. Others are left alone with an Event-free log line and looked at again when trust changes; never
+// denied, since somebody else may judge.
 class CsrApprover {
  public:
   struct Parts {

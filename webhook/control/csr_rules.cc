@@ -62,7 +62,7 @@ Result<crypto::SigningRequest> ReadRequest(JsonView csr) {
 }
 
 CsrView Refused(std::string why) {
-  return {.pending = true, .node = std::nullopt, .refusal = std::move(why)};
+  return {.pending = true, .node = std::nullopt, .first = false, .refusal = std::move(why)};
 }
 
 }  // namespace
@@ -85,10 +85,11 @@ CsrView ReadCsr(JsonView csr) {
   if (!UsagesAreAClients(Texts(Member(csr, "spec", "usages")))) {
     return Refused("the usages are not exactly those of a client certificate");
   }
-  if (!MayAskFor(node->text(), kube::TextAt(csr, {"spec", "username"}), Texts(Member(csr, "spec", "groups")))) {
+  std::string_view user = kube::TextAt(csr, {"spec", "username"});
+  if (!MayAskFor(node->text(), user, Texts(Member(csr, "spec", "groups")))) {
     return Refused("who asks is neither that node nor in system:bootstrappers");
   }
-  return {.pending = true, .node = node->text(), .refusal = {}};
+  return {.pending = true, .node = node->text(), .first = !user.starts_with(kNodePrefix), .refusal = {}};
 }
 
 std::string ApprovalOf(JsonView csr, const std::string& message, WallTime now) {

@@ -17,6 +17,8 @@ struct CsrView {
   bool pending = false;
   // The node that it would make its requester, if the request is exactly what a kubelet asks for.
   std::optional<std::string> node;
+  // Asked for by a bootstrapper, not by the node itself: the first certificate of a machine that is no Node yet.
+  bool first = false;
   // Why there is no node; for the log.
   std::string refusal;
 };

@@ -21,7 +21,8 @@ using Effect = policy::UntrustedTaint::Effect;
 constexpr std::chrono::seconds kTimeout{10};
 constexpr std::chrono::milliseconds kTick{500};  // between looks at who leads
 constexpr std::chrono::seconds kRetry{5};        // after a write that failed
-constexpr std::chrono::minutes kSweep{5};        // everything is looked at again that often, though nothing happened
+constexpr unsigned kMostDoublings = 6;
+constexpr std::chrono::minutes kSweep{5};  // everything is looked at again that often, though nothing happened
 constexpr std::chrono::minutes kConditionWindow{1};  // within which a condition is written so often at most, and its
 constexpr std::size_t kConditionWrites = 5;          // message alone once
 constexpr std::chrono::seconds kSettle{60};          // after a change of policies, for results to be judged again
@@ -128,6 +129,8 @@ struct NodeController::Impl {
     std::optional<std::optional<kube::Verdict>> announced;
     bool capped = false;
     std::deque<MonoTime> condition_written;  // of late
+    std::optional<MonoTime> disbelieved;     // since when
+    unsigned failures = 0;                   // of writes, one after another
     std::optional<MonoTime> settling;        // since when its result is not of the policies as they are now
   };
   struct Moment {
@@ -145,7 +148,9 @@ struct NodeController::Impl {
   Status Bring(NodeState node, const std::optional<KnownAttestation>& attestation, const Moment& moment);
   NodeStanding Judge(const NodeState& node, const std::optional<KnownAttestation>& attestation, const Moment& moment,
                      Memory& memory);
+  void LookAgain(const std::string& name, const Moment& moment, Memory& of_node);
   bool Settling(const NodeState& node, const NodeStanding& standing, const Moment& moment, Memory& memory);
+  [[nodiscard]] std::optional<WallTime> EvictedByUs(const NodeState& node, const Moment& moment) const;
   Status WriteMarks(NodeState& node, const WantedMarks& wanted, WallTime now);
   Status WriteCondition(NodeState& node, const WantedMarks& wanted, WallTime now, Memory& memory);
   Status Send(NodeState& node, std::string_view subresource, kube::PatchType type, const std::string& patch);
@@ -233,11 +238,18 @@ Duration NodeController::Impl::Work() {
       std::lock_guard lock(mutex);
       problem = done.ok() ? "" : done.error().ToString();
     }
-    if (done.ok()) continue;
+    Memory* of_node = memory.contains(*name) ? &memory[*name] : nullptr;
+    if (done.ok()) {
+      if (of_node != nullptr) of_node->failures = 0;
+      continue;
+    }
     parts.log.Failure(telemetry::Level::kWarn, "a node could not be written; it is tried again", done.error(),
                       {{"node", *name}});
-    queue.AddAt(*name, moment->now + kRetry);
-    if (ClassOf(done.error().reason) == ReasonClass::kUnavailable) return kTick;
+    bool unavailable = ClassOf(done.error().reason) == ReasonClass::kUnavailable;
+    // What the server refuses it will refuse again: seldom and seldomer.
+    unsigned failures = of_node == nullptr || unavailable ? 0 : std::min(of_node->failures++, kMostDoublings);
+    queue.AddAt(*name, moment->now + kRetry * (1U << failures));
+    if (unavailable) return kTick;
   }
   auto next = queue.Next();
   if (!next.has_value()) return kTick;
@@ -290,16 +302,34 @@ NodeStanding NodeController::Impl::Judge(const NodeState& node, const std::optio
     }
   }
   NodeStanding standing = StandingOf(node.name, *moment.policies, of_node.evidence.ResultFor(node.uid),
-                                     of_node.evidence.failure(), moment.now);
+                                     of_node.evidence.failure(), moment.now, parts.believes);
+  if (standing.disbelieved) {
+    LookAgain(node.name, moment, of_node);
+  } else {
+    of_node.disbelieved.reset();
+  }
   bool untrusted = std::any_of(standing.enforced.begin(), standing.enforced.end(),
                                [](const auto& under) { return under.first.verdict != kube::Verdict::kTrusted; });
   if (!untrusted) {
     of_node.since.reset();
   } else {
     // The taint has the time at which an earlier leader found out.
-    of_node.since = std::min(of_node.since.value_or(moment.now), node.Tainted().value_or(moment.now));
+    bool ours = !options.label || node.Marks().label == false;  // which nobody but us can have written
+    of_node.since =
+        std::min(of_node.since.value_or(moment.now), ours ? node.Tainted().value_or(moment.now) : moment.now);
   }
   return standing;
+}
+
+// The gate may be about to learn what the watch has told here already; or it knows better.
+void NodeController::Impl::LookAgain(const std::string& name, const Moment& moment, Memory& of_node) {
+  MonoTime mono = parts.clock.Mono();
+  of_node.disbelieved = of_node.disbelieved.value_or(mono);
+  auto since = mono - *of_node.disbelieved;
+  Duration pause = std::chrono::seconds(30);
+  if (since < std::chrono::seconds(30)) pause = std::chrono::seconds(1);
+  if (since < std::chrono::seconds(2)) pause = Duration(50);
+  queue.AddAt(name, moment.now + pause);
 }
 
 // A policy that was edited leaves every node unknown until the replicas have judged again what they hold. To mark a
@@ -315,10 +345,17 @@ bool NodeController::Impl::Settling(const NodeState& node, const NodeStanding& s
   }
   MonoTime mono = parts.clock.Mono();
   of_node.settling = of_node.settling.value_or(mono);
-  auto left = std::chrono::ceil<Duration>(*of_node.settling + kSettle - mono);
+  auto left = std::chrono::ceil<Duration>(*of_node.settling + options.settle - mono);
   if (left <= Duration::zero()) return false;
   queue.AddAt(node.name, moment.now + left);
   return true;
+}
+
+// By the label, or as this process remembers though somebody took the label away.
+std::optional<WallTime> NodeController::Impl::EvictedByUs(const NodeState& node, const Moment& moment) const {
+  std::optional<WallTime> at = node.Evicted();
+  if (at.has_value() && *at <= moment.now + limits::kReplicaClockSkew) return at;
+  return table.Eviction(node.name);
 }
 
 Status NodeController::Impl::Bring(NodeState node, const std::optional<KnownAttestation>& attestation,
@@ -326,25 +363,28 @@ Status NodeController::Impl::Bring(NodeState node, const std::optional<KnownAtte
   Memory& of_node = memory[node.name];
   NodeStanding standing = Judge(node, attestation, moment, of_node);
   if (Settling(node, standing, moment, of_node)) return Ok();
-  MarkDecision decision = DecideMarks(node.Marks(), standing.overall, standing.enforced, of_node.since,
+  Duration kept = std::max<Duration>(kEvictionKept, LongestWindow(*moment.policies));
+  table.KeepEvictions(moment.now - kept, moment.now + limits::kReplicaClockSkew);
+  std::optional<WallTime> evicted = EvictedByUs(node, moment);
+  NodeMarks on_it = node.Marks();
+  // A kubelet may make its Node with any taint. It is not ours then, and not to be counted as an eviction.
+  bool executing = on_it.taint == Effect::kNoExecute && evicted.has_value();
+  if (!executing && on_it.taint.has_value()) on_it.taint = Effect::kNoSchedule;
+  MarkDecision decision = DecideMarks(on_it, standing.overall, standing.enforced, of_node.since,
                                       table.EvictionsOfOthers(node.name), moment.now);
   if (!of_node.announced.has_value()) of_node.announced = node.Announced();
   WantedMarks wanted{.marks = decision.marks,
                      .verdict = standing.overall.verdict,
                      .since = of_node.since.value_or(moment.now),
-                     .message = MessageOf(standing.overall)};
+                     .evicted = executing ? evicted : std::nullopt,
+                     .message = MessageOf(standing.overall),
+                     .forget_eviction = !evicted.has_value() || *evicted < moment.now - kept};
   bool covered = decision.marks.condition.has_value();
   if (!options.label) wanted.marks.label.reset();
-  if (!options.condition) wanted.marks.condition.reset();
-  Duration kept = std::max<Duration>(kEvictionKept, LongestWindow(*moment.policies));
-  table.ForgetEvictionsBefore(moment.now - kept);
-  if (node.evicted.has_value()) {
-    auto at = ParseLabelTime(*node.evicted);
-    wanted.forget_eviction = !at.has_value() || *at < moment.now - kept;
-  }
 
   RETURN_IF_ERROR(WriteMarks(node, wanted, moment.now));
-  RETURN_IF_ERROR(WriteCondition(node, wanted, moment.now, of_node));
+  // Switched off, it is let alone: the right to write it may have gone with it.
+  if (options.condition) RETURN_IF_ERROR(WriteCondition(node, wanted, moment.now, of_node));
   if (covered) {
     Announce(node.name, standing, wanted, of_node);
   } else {
@@ -380,7 +420,7 @@ Status NodeController::Impl::Send(NodeState& node, std::string_view subresource,
 Status NodeController::Impl::WriteMarks(NodeState& node, const WantedMarks& wanted, WallTime now) {
   auto patch = MarksPatch(node, wanted, now);
   if (!patch.has_value()) return Ok();
-  bool evicts = wanted.marks.taint == Effect::kNoExecute && node.Marks().taint != Effect::kNoExecute;
+  bool evicts = wanted.marks.taint == Effect::kNoExecute && !wanted.evicted.has_value();
   std::optional<WallTime> before = table.Eviction(node.name);
   // Counted before it is tried: of a write whose answer is lost nobody knows whether it was made.
   if (evicts) table.SetEviction(node.name, now);

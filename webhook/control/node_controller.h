@@ -42,6 +42,9 @@ class NodeController {
     bool condition = true;
     bool events = true;
     Duration keep_bindings{std::chrono::hours(720)};  // of Nodes that are gone; zero: their owner references see to it
+    // How long a node that was trusted keeps its marks after an edit of policies, for results to be judged anew: agents
+    // whose evidence no replica holds come again once within their interval.
+    Duration settle{60'000};
     // A watch silent for longer than that: nothing is written until it speaks again, since what would be written is
     // about a past that may be over.
     Duration stale_after{120'000};
@@ -56,6 +59,9 @@ class NodeController {
     const Clock& clock;
     telemetry::Logger& log;
     Random random;
+    // Whether the gate of this process trusts the node under that policy: it knows of bindings, releases and clocks
+    // what a NodeAttestation alone does not prove. What it does not trust gets no mark of trust. None: not asked.
+    std::function<bool(const std::string& node, const policy::NodePolicy& policy)> believes = {};
   };
   NodeController(Parts parts, Options options);
   ~NodeController();

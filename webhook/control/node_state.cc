@@ -81,31 +81,38 @@ std::optional<kube::Verdict> VerdictNamed(std::string_view name) {
   return std::nullopt;
 }
 
-// The taint that is to be there, if one is; with the time of the one that is there unless the effect changes.
-std::optional<NodeState::Taint> TaintWanted(const NodeState& node, const WantedMarks& wanted, WallTime now) {
-  if (!wanted.marks.taint.has_value()) return std::nullopt;
-  bool execute = *wanted.marks.taint == Effect::kNoExecute;
-  NodeState::Taint taint{.effect = std::string(execute ? kNoExecute : kNoSchedule),
-                         .value = Lower(kube::Name(wanted.verdict)),
-                         .added = execute ? now : wanted.since};
-  for (const NodeState::Taint& there : node.taints) {
-    if (there.effect == taint.effect && there.added.has_value()) taint.added = there.added;
+// The taints that are to be there. A kNoSchedule keeps the time that it has.
+std::vector<NodeState::Taint> TaintsWanted(const NodeState& node, const WantedMarks& wanted, WallTime now) {
+  std::vector<NodeState::Taint> taints;
+  if (!wanted.marks.taint.has_value()) return taints;
+  std::string value = Lower(kube::Name(wanted.verdict));
+  if (*wanted.marks.taint == Effect::kNoExecute) {
+    taints.push_back({.effect = std::string(kNoExecute), .value = value, .added = wanted.evicted.value_or(now)});
   }
-  return taint;
+  NodeState::Taint schedule{.effect = std::string(kNoSchedule), .value = value, .added = wanted.since};
+  for (const NodeState::Taint& there : node.taints) {
+    if (there.effect == kNoSchedule && there.added.has_value()) schedule.added = std::min(*there.added, now);
+  }
+  taints.push_back(std::move(schedule));
+  return taints;
 }
 
-bool TaintsAreRight(const NodeState& node, const std::optional<NodeState::Taint>& wanted) {
-  if (!wanted.has_value()) return node.taints.empty();
-  return node.taints.size() == 1 && node.taints[0].effect == wanted->effect && node.taints[0].value == wanted->value;
+bool TaintsAreRight(const NodeState& node, const std::vector<NodeState::Taint>& wanted) {
+  return node.taints.size() == wanted.size() &&
+         std::all_of(wanted.begin(), wanted.end(), [&](const NodeState::Taint& taint) {
+           return std::any_of(node.taints.begin(), node.taints.end(), [&](const NodeState::Taint& there) {
+             return there.effect == taint.effect && there.value == taint.value;
+           });
+         });
 }
 
-void WriteTaints(codec::JsonWriter& json, const NodeState& node, const std::optional<NodeState::Taint>& ours) {
+void WriteTaints(codec::JsonWriter& json, const NodeState& node, const std::vector<NodeState::Taint>& ours) {
   json.Key("spec").BeginObject().Key("taints").BeginArray();
   for (const std::string& taint : node.other_taints) json.Raw(taint);
-  if (ours.has_value()) {
-    json.BeginObject().Member("key", kube::kUntrustedTaint).Member("value", ours->value);
-    json.Member("effect", ours->effect);
-    if (ours->added.has_value()) json.Member("timeAdded", Seconds(*ours->added));
+  for (const NodeState::Taint& taint : ours) {
+    json.BeginObject().Member("key", kube::kUntrustedTaint).Member("value", taint.value);
+    json.Member("effect", taint.effect);
+    if (taint.added.has_value()) json.Member("timeAdded", Seconds(*taint.added));
     json.EndObject();
   }
   json.EndArray().EndObject();
@@ -170,12 +177,7 @@ NodeMarks NodeState::Marks() const {
 }
 
 std::optional<WallTime> NodeState::Evicted() const {
-  std::optional<WallTime> latest = evicted.has_value() ? ParseLabelTime(*evicted) : std::nullopt;
-  for (const Taint& taint : taints) {
-    if (taint.effect != kNoExecute || !taint.added.has_value()) continue;
-    latest = latest.has_value() ? std::max(*latest, *taint.added) : *taint.added;
-  }
-  return latest;
+  return evicted.has_value() ? ParseLabelTime(*evicted) : std::nullopt;
 }
 
 std::optional<WallTime> NodeState::Tainted() const {
@@ -214,15 +216,14 @@ std::optional<NodeState> ReadNode(JsonView node) {
 }
 
 std::optional<std::string> MarksPatch(const NodeState& node, const WantedMarks& wanted, WallTime now) {
-  std::optional<NodeState::Taint> taint = TaintWanted(node, wanted, now);
-  bool taints_right = TaintsAreRight(node, taint);
+  std::vector<NodeState::Taint> taints = TaintsWanted(node, wanted, now);
+  bool taints_right = TaintsAreRight(node, taints);
   std::vector<LabelChange> labels;
   std::optional<std::string> label;
   if (wanted.marks.label.has_value()) label = *wanted.marks.label ? "true" : "false";
   AddChange(labels, kube::kTrustedLabel, node.label, label);
   if (wanted.marks.taint == Effect::kNoExecute) {
-    bool known = node.Marks().taint == Effect::kNoExecute && node.evicted.has_value() && ParseLabelTime(*node.evicted);
-    if (!known) AddChange(labels, kEvictedLabel, node.evicted, FormatLabelTime(taint->added.value_or(now)));
+    AddChange(labels, kEvictedLabel, node.evicted, FormatLabelTime(wanted.evicted.value_or(now)));
   } else if (wanted.forget_eviction) {
     AddChange(labels, kEvictedLabel, node.evicted, std::nullopt);
   }
@@ -239,7 +240,7 @@ std::optional<std::string> MarksPatch(const NodeState& node, const WantedMarks& 
     json.EndObject();
   }
   json.EndObject();
-  if (!taints_right) WriteTaints(json, node, taint);
+  if (!taints_right) WriteTaints(json, node, taints);
   json.EndObject();
   return std::move(json).Finish();
 }

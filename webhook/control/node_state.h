@@ -42,9 +42,9 @@ struct NodeState {
   std::optional<Condition> condition;
 
   [[nodiscard]] NodeMarks Marks() const;
-  // The later of what the label and a kNoExecute taint say.
+  // What kEvictedLabel says. Not what a taint says: a kubelet may make its Node with any taint, of any time.
   [[nodiscard]] std::optional<WallTime> Evicted() const;
-  // When our taint was put on it.
+  // The earliest time of taints with our key.
   [[nodiscard]] std::optional<WallTime> Tainted() const;
   // The verdict that was last announced on it.
   [[nodiscard]] std::optional<kube::Verdict> Announced() const;
@@ -58,11 +58,13 @@ struct WantedMarks {
   NodeMarks marks;
   kube::Verdict verdict = kube::Verdict::kUnknown;  // the value of the taint
   WallTime since{};                                 // of a new kNoSchedule: when the node became untrusted
-  std::string message;                              // of the condition
+  std::optional<WallTime> evicted = std::nullopt;   // when we put kNoExecute on it, if we have
+  std::string message = {};                         // of the condition
   bool forget_eviction = false;                     // kEvictedLabel is of no use any more
 };
 
-// A merge patch of the Node: label and taints. The list of taints has no merge key in Kubernetes: it is replaced as a
+// A merge patch of the Node: label and taints. kNoExecute comes with kNoSchedule beside it, for pods that tolerate the
+// one are not to be scheduled there meanwhile. The list of taints has no merge key in Kubernetes: it is replaced as a
 // whole, with the resourceVersion that it was read at, so that no taint of anybody else is lost, and so that nothing
 // ever lands on another Node of the same name. Nothing if all is as it should be.
 [[nodiscard]] std::optional<std::string> MarksPatch(const NodeState& node, const WantedMarks& wanted, WallTime now);

@@ -107,9 +107,9 @@ void NodeTable::SetEviction(const std::string& name, std::optional<WallTime> at)
   }
 }
 
-void NodeTable::ForgetEvictionsBefore(WallTime time) {
+void NodeTable::KeepEvictions(WallTime from, WallTime until) {
   std::lock_guard lock(mutex_);
-  std::erase_if(evictions_, [&](const auto& entry) { return entry.second < time; });
+  std::erase_if(evictions_, [&](const auto& entry) { return entry.second < from || entry.second > until; });
 }
 
 void NodeQueue::Add(const std::string& name) {
@@ -128,8 +128,11 @@ void NodeQueue::Sweep(const std::vector<std::string>& names) {
 void NodeQueue::AddAt(const std::string& name, WallTime at) {
   std::lock_guard lock(mutex_);
   auto [entry, added] = due_.try_emplace(name, at);
-  if (!added) by_time_.erase({entry->second, name});
-  entry->second = at;
+  if (!added) {
+    if (entry->second <= at) return;
+    by_time_.erase({entry->second, name});
+    entry->second = at;
+  }
   by_time_.emplace(at, name);
 }
 

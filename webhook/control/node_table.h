@@ -41,7 +41,8 @@ class NodeTable {
   [[nodiscard]] std::vector<WallTime> EvictionsOfOthers(const std::string& name) const;
   [[nodiscard]] std::optional<WallTime> Eviction(const std::string& name) const;
   void SetEviction(const std::string& name, std::optional<WallTime> at);
-  void ForgetEvictionsBefore(WallTime time);
+  // Also those of the future, which nobody can have made: they would use up the cap until then.
+  void KeepEvictions(WallTime from, WallTime until);
 
  private:
   void NoteEviction(const NodeState& node);
@@ -56,7 +57,7 @@ class NodeQueue {
  public:
   void Add(const std::string& name);
   void Sweep(const std::vector<std::string>& names);
-  // Looked at when `at` has come; the last call for a name counts.
+  // Looked at when `at` has come; of several calls for a name the soonest counts.
   void AddAt(const std::string& name, WallTime at);
   [[nodiscard]] std::optional<std::string> Pop(WallTime now);
   [[nodiscard]] std::optional<WallTime> Next() const;  // of AddAt

@@ -41,6 +41,7 @@ struct PolicyObject {
   const Kind* kind = nullptr;
   kube::ObjectKey key;
   std::string uid;
+  std::string version;
   std::int64_t generation = 0;
   std::optional<PolicyStatus> status;  // as the server has it
   [[nodiscard]] std::string ReportKey() const {
@@ -138,6 +139,7 @@ void Watched::PolicyObserver::OnObject(const kube::ObjectKey& key, codec::JsonVi
   PolicyObject policy{.kind = &kind,
                       .key = key,
                       .uid = std::string(kube::TextAt(object, {"metadata", "uid"})),
+                      .version = std::string(kube::TextAt(object, {"metadata", "resourceVersion"})),
                       .generation = generation.has_value() ? generation->AsInt().value_or(0) : 0,
                       .status = ReadPolicyStatus(object)};
   {
@@ -311,13 +313,15 @@ void PolicyStatusController::Impl::Look(const PolicyObject& policy, const std::v
   if (policy.status.has_value() && policy.status->SameAs(*status)) return;
   bool only_counts = policy.status.has_value() && policy.status->SameCondition(*status);
   if (of_policy.written.has_value() && now - *of_policy.written < (only_counts ? counts_pause : kBetweenWrites)) return;
-  of_policy.written = now;  // also of one that fails: it is tried again after the pause
+  std::optional<MonoTime> before = std::exchange(of_policy.written, now);
   bool moved = !policy.status.has_value() || policy.status->status != status->status;
   status->transition = moved || policy.status->transition.empty()
                            ? codec::FormatTime(std::chrono::floor<std::chrono::seconds>(api.clock().Wall()))
                            : policy.status->transition;
   Status done = Write(policy, *status);
-  if (!done.ok()) {
+  if (!done.ok() && done.error().reason == Reason::kKubeConflict) {
+    of_policy.written = before;  // changed meanwhile: what it is now is about to come, and is looked at then
+  } else if (!done.ok()) {
     log.Failure(telemetry::Level::kWarn, "the status of a policy was not written", done.error(),
                 {{"policy", policy.ReportKey()}});
   }
@@ -326,7 +330,7 @@ void PolicyStatusController::Impl::Look(const PolicyObject& policy, const std::v
 Status PolicyStatusController::Impl::Write(const PolicyObject& policy, const PolicyStatus& status) {
   if (!leading()) return Error{Reason::kKubeUnavailable, policy.ReportKey(), "another process leads now"};
   auto written = api.Patch(kube::PathOf(policy.kind->resource, policy.key.namespace_name, policy.key.name, "status"),
-                           kube::PatchType::kMerge, WritePolicyStatus(status, policy.kind->decides),
+                           kube::PatchType::kMerge, WritePolicyStatus(status, policy.kind->decides, policy.version),
                            Deadline(api.clock(), kTimeout));
   // Deleted meanwhile: there is nothing to be said of it any more.
   if (!written.ok() && written.error().reason != Reason::kKubeNotFound) return written.error();

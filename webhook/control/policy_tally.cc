@@ -103,9 +103,10 @@ std::optional<PolicyStatus> ReadPolicyStatus(JsonView object) {
   return status;
 }
 
-std::string WritePolicyStatus(const PolicyStatus& status, bool counts) {
+std::string WritePolicyStatus(const PolicyStatus& status, bool counts, const std::string& version) {
   codec::JsonWriter json;
-  json.BeginObject().Key("status").BeginObject().Key("observedGeneration").Int(status.observed_generation);
+  json.BeginObject().Key("metadata").BeginObject().Member("resourceVersion", version).EndObject();
+  json.Key("status").BeginObject().Key("observedGeneration").Int(status.observed_generation);
   json.Key("conditions").BeginArray().BeginObject().Member("type", kConditionType);
   json.Member("status", status.status).Member("reason", status.reason).Member("message", status.message);
   json.Member("lastTransitionTime", status.transition).Key("observedGeneration").Int(status.observed_generation);

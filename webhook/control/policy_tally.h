@@ -27,8 +27,9 @@ struct PolicyStatus {
 };
 // Nothing if there is none.
 [[nodiscard]] std::optional<PolicyStatus> ReadPolicyStatus(codec::JsonView object);
-// A merge patch of the status subresource. `counts`: whether policies of the kind decide anything.
-[[nodiscard]] std::string WritePolicyStatus(const PolicyStatus& status, bool counts);
+// A merge patch of the status subresource, of the object at that resourceVersion. `counts`: whether policies of the
+// kind decide anything.
+[[nodiscard]] std::string WritePolicyStatus(const PolicyStatus& status, bool counts, const std::string& version);
 
 // A replica that is alive.
 struct ReplicaView {

@@ -30,22 +30,31 @@ std::string EncodeEntry(const Entry& entry, std::size_t message_bytes) {
   return std::move(json).Finish();
 }
 
-// The report with messages of at most that many bytes; entries that do not fit are left out, the last ones first.
+// "KIND//NAME" has no namespace.
+bool IsNamespaced(std::string_view key) {
+  return key.find("//") == std::string_view::npos;
+}
+
+// The report with messages of at most that many bytes. Entries that do not fit are left out; tenants write policies of
+// namespaces, so those come last.
 std::string EncodeWith(const ReplicaReport& report, std::size_t message_bytes, bool& complete) {
   constexpr std::size_t kFrame = 64;
   std::size_t size = kFrame;
   complete = true;
   codec::JsonWriter json;
   json.BeginObject().Key("policies").BeginObject();
-  for (const auto& [key, entry] : report) {
-    std::string text = EncodeEntry(entry, message_bytes);
-    std::size_t more = text.size() + key.size() + std::string_view("\"\":,").size();
-    if (more > limits::kReplicaReportBytes - size) {
-      complete = false;
-      break;
+  for (bool namespaced : {false, true}) {
+    for (const auto& [key, entry] : report) {
+      if (IsNamespaced(key) != namespaced) continue;
+      std::string text = EncodeEntry(entry, message_bytes);
+      std::size_t more = text.size() + key.size() + std::string_view("\"\":,").size();
+      if (more > limits::kReplicaReportBytes - size) {
+        complete = false;
+        break;
+      }
+      size += more;
+      json.Key(key).Raw(text);
     }
-    size += more;
-    json.Key(key).Raw(text);
   }
   json.EndObject().EndObject();
   return std::move(json).Finish();

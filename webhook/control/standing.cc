@@ -18,24 +18,45 @@ kube::Standing JudgeUnder(const std::vector<std::string>& policies, const std::o
   return standing;
 }
 
+std::string NameOf(const policy::NodePolicy& policy) {
+  return policy.name + "@" + policy.generation;
+}
+
+kube::Standing Doubt(const policy::NodePolicy& policy) {
+  return {.verdict = kube::Verdict::kUnknown,
+          .findings = {{Reason::kNodeUnknown, "policy " + policy.name,
+                        "the result is not believed: its binding was released, is not good, or is another node's"}},
+          .expires = {}};
+}
+
 }  // namespace
 
 NodeStanding StandingOf(const std::string& node, const policy::PolicySet& policies,
                         const std::optional<ear::AttestationResult>& result,
-                        const std::optional<kube::Failure>& failure, WallTime now) {
-  std::vector<std::string> effective;
-  std::vector<std::string> on_trial;
+                        const std::optional<kube::Failure>& failure, WallTime now, const Believes& believes) {
+  std::vector<const policy::NodePolicy*> effective;
+  std::vector<const policy::NodePolicy*> on_trial;
   NodeStanding standing;
+  const auto believed = [&](const policy::NodePolicy& policy) { return !believes || believes(node, policy); };
   for (const policy::NodePolicy& policy : policies.node_policies) {
     if (std::none_of(policy.nodes.begin(), policy.nodes.end(), [&](const auto& glob) { return glob.Matches(node); })) {
       continue;
     }
-    std::string name = policy.name + "@" + policy.generation;
-    (policy.mode == policy::Mode::kAudit ? on_trial : effective).push_back(name);
+    (policy.mode == policy::Mode::kAudit ? on_trial : effective).push_back(&policy);
     if (policy.mode != policy::Mode::kEnforce || !policy.untrusted.has_value()) continue;
-    standing.enforced.emplace_back(JudgeUnder({name}, result, failure, now), *policy.untrusted);
+    kube::Standing under = JudgeUnder({NameOf(policy)}, result, failure, now);
+    if (under.verdict == kube::Verdict::kTrusted && !believed(policy)) under = Doubt(policy);
+    standing.enforced.emplace_back(std::move(under), *policy.untrusted);
   }
-  standing.overall = JudgeUnder(effective.empty() ? on_trial : effective, result, failure, now);
+  const auto& counted = effective.empty() ? on_trial : effective;
+  std::vector<std::string> names;
+  for (const policy::NodePolicy* policy : counted) names.push_back(NameOf(*policy));
+  standing.overall = JudgeUnder(names, result, failure, now);
+  if (standing.overall.verdict != kube::Verdict::kTrusted) return standing;
+  auto doubted = std::find_if(counted.begin(), counted.end(), [&](const auto* policy) { return !believed(*policy); });
+  if (doubted == counted.end()) return standing;
+  standing.overall = Doubt(**doubted);
+  standing.disbelieved = true;
   return standing;
 }
 
@@ -81,7 +102,7 @@ void NodeEvidence::Verify(const kube::NodeAttestation& attestation, const std::v
   const ear::AttestationResult& result = verified->result();
   if (result.node != attestation.name) {
     problem_ = "the result is of another node";
-  } else if (result_.has_value() && result.issued < result_->issued) {
+  } else if (result_.has_value() && ear::IssuedOf(result) < ear::IssuedOf(*result_)) {
     problem_ = "the result is older than one that was there before";
   } else {
     result_ = result;

@@ -1,6 +1,7 @@
 // What a node's proven state means under the NodePolicies in force. Pure.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -18,10 +19,14 @@ struct NodeStanding {
   kube::Standing overall;
   // Under each policy in mode enforce that says what is to be done with nodes that are not trusted.
   std::vector<std::pair<kube::Standing, policy::UntrustedTaint>> enforced;
+  bool disbelieved = false;  // trusted by what is proven here, but not by who was asked
 };
+// `believes`, if there is one, is asked of what would be trusted; a node that it does not trust is unknown.
+using Believes = std::function<bool(const std::string& node, const policy::NodePolicy& policy)>;
 [[nodiscard]] NodeStanding StandingOf(const std::string& node, const policy::PolicySet& policies,
                                       const std::optional<ear::AttestationResult>& result,
-                                      const std::optional<kube::Failure>& failure, WallTime now);
+                                      const std::optional<kube::Failure>& failure, WallTime now,
+                                      const Believes& believes = {});
 
 // The longest time within which evictions count, of any policy; zero if none evicts.
 [[nodiscard]] Duration LongestWindow(const policy::PolicySet& policies);

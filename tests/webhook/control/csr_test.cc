@@ -220,6 +220,39 @@ TEST_F(CsrApproverTest, LeavesAloneAndNeverDenies) {
   EXPECT_TRUE(Stays([&] { return Writes() == 1; }));
 }
 
+// A stolen bootstrap token is not to become a node that runs.
+TEST_F(CsrApproverTest, AFirstCertificateIsForAMachineThatIsNoNodeYet) {
+  const Csr first{.username = "system:bootstrap:abcdef", .groups = R"(["system:bootstrappers"])"};
+  cluster_.server.Put(R"({"apiVersion":"v1","kind":"Node","metadata":{"name":"n1"}})");
+  Start();
+  cluster_.server.Put(Object(first));
+  ASSERT_TRUE(Await([&] { return cluster_.server.Count("GET", "/api/v1/nodes/n1") > 0; }));
+  EXPECT_TRUE(Stays([&] { return Writes() == 0; }));
+  cluster_.server.Fail({.verb = "GET", .path = "/api/v1/nodes/n1", .status = 503});
+  approver_->Kick();
+  EXPECT_TRUE(Stays([&] { return Writes() == 0; })) << "nobody knows";
+  cluster_.server.Remove(kube::kNodes, "n1");
+  approver_->Kick();
+  EXPECT_TRUE(Await([&] { return Approved(); }));
+}
+
+TEST_F(CsrApproverTest, ARenewalOfANodeThatIsThereIsApproved) {
+  cluster_.server.Put(R"({"apiVersion":"v1","kind":"Node","metadata":{"name":"n1"}})");
+  Start();
+  cluster_.server.Put(Object({}));
+  EXPECT_TRUE(Await([&] { return Approved(); }));
+}
+
+TEST_F(CsrApproverTest, WhatIsFarLargerThanAKubeletsIsLeftAlone) {
+  Start();
+  JsonValue large = *JsonValue::Parse(Object({}, "csr-large"));
+  large.Member("metadata").Member("annotations").Member("a") = JsonValue::String(std::string(100'000, 'x'));
+  cluster_.server.Put(large.Write());
+  cluster_.server.Put(Object({}, "csr-good"));
+  ASSERT_TRUE(Await([&] { return Approved("csr-good"); }));
+  EXPECT_TRUE(Stays([&] { return Writes() == 1; }));
+}
+
 TEST_F(CsrApproverTest, WhoDoesNotLeadApprovesNothing) {
   cluster_.leading = false;
   Start();

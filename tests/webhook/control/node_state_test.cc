@@ -136,39 +136,53 @@ TEST(MarksPatch, AnotherVerdictChangesTheValueAndKeepsTheTime) {
   EXPECT_EQ(taint.TextAt({"timeAdded"}), "2026-11-21T11:00:00Z");
 }
 
-TEST(MarksPatch, NoExecuteTakesThePlaceOfNoScheduleAndIsWrittenDown) {
+// For pods that tolerate NoExecute alone the scheduler is not to choose the node meanwhile.
+TEST(MarksPatch, NoExecuteComesBesideNoScheduleAndIsWrittenDown) {
   JsonValue patch = Parsed(MarksPatch(Read(Node(kLabelFalse, kOwnTaint, "")), Untrusted(Effect::kNoExecute), kNow));
   const auto& taints = patch.At({"spec", "taints"})->elements;
-  ASSERT_EQ(taints.size(), 1U);
+  ASSERT_EQ(taints.size(), 2U);
   EXPECT_EQ(taints[0].TextAt({"effect"}), "NoExecute");
   EXPECT_EQ(taints[0].TextAt({"timeAdded"}), "2026-11-21T12:00:00Z");
+  EXPECT_EQ(taints[1].TextAt({"effect"}), "NoSchedule");
+  EXPECT_EQ(taints[1].TextAt({"timeAdded"}), "2026-11-21T11:00:00Z") << "since when it is untrusted";
   EXPECT_EQ(patch.TextAt({"metadata", "labels", kEvictedLabel}), "20261121T120000Z");
 }
 
+const std::string kEvictedAtTen = R"(,"attestation.node-restriction.kubernetes.io/evicted":"20261121T100000Z")";
+const std::string kNoExecuteTaint =
+    R"({"key":"attestation.node-restriction.kubernetes.io/untrusted","value":"untrusted","effect":"NoExecute","timeAdded":"2099-01-01T00:00:00Z"})";
+
 TEST(MarksPatch, NoExecuteThatIsThereIsLeftAsItIs) {
-  const std::string taint =
-      R"({"key":"attestation.node-restriction.kubernetes.io/untrusted","value":"untrusted","effect":"NoExecute"})";
-  NodeState node = Read(
-      Node(kLabelFalse + R"(,"attestation.node-restriction.kubernetes.io/evicted":"20261121T100000Z")", taint, ""));
-  EXPECT_EQ(MarksPatch(node, Untrusted(Effect::kNoExecute), kNow), std::nullopt) << "though it says no time";
-  EXPECT_EQ(node.Evicted(), kNow - std::chrono::hours(2));
+  NodeState node = Read(Node(kLabelFalse + kEvictedAtTen, std::string(kOwnTaint) + "," + kNoExecuteTaint, ""));
+  WantedMarks wanted = Untrusted(Effect::kNoExecute);
+  wanted.evicted = node.Evicted();
+  EXPECT_EQ(wanted.evicted, kNow - std::chrono::hours(2));
+  EXPECT_EQ(MarksPatch(node, wanted, kNow), std::nullopt);
 }
 
 TEST(MarksPatch, WhenItWasEvictedIsPutBackIfSomebodyTookItAway) {
-  const std::string taint =
-      R"({"key":"attestation.node-restriction.kubernetes.io/untrusted","value":"untrusted","effect":"NoExecute","timeAdded":"2026-11-21T11:30:00Z"})";
-  NodeState node = Read(Node(kLabelFalse, taint, ""));
-  EXPECT_EQ(node.Evicted(), kNow - std::chrono::minutes(30)) << "the taint says it, too";
-  JsonValue patch = Parsed(MarksPatch(node, Untrusted(Effect::kNoExecute), kNow));
+  NodeState node = Read(Node(kLabelFalse, std::string(kOwnTaint) + "," + kNoExecuteTaint, ""));
+  EXPECT_EQ(node.Evicted(), std::nullopt) << "a taint can be anybody's";
+  WantedMarks wanted = Untrusted(Effect::kNoExecute);
+  wanted.evicted = kNow - std::chrono::minutes(30);  // as this process remembers
+  JsonValue patch = Parsed(MarksPatch(node, wanted, kNow));
   EXPECT_EQ(patch.TextAt({"metadata", "labels", kEvictedLabel}), "20261121T113000Z");
   EXPECT_EQ(patch.At({"spec"}), nullptr);
 }
 
-TEST(MarksPatch, SeveralOfOurTaintsBecomeOne) {
-  std::string two = std::string(kOwnTaint) +
-                    R"(,{"key":"attestation.node-restriction.kubernetes.io/untrusted","effect":"NoExecute"})";
+TEST(MarksPatch, NoExecuteAloneGetsNoScheduleBesideIt) {
+  WantedMarks wanted = Untrusted(Effect::kNoExecute);
+  wanted.evicted = kNow - std::chrono::hours(2);
+  JsonValue patch = Parsed(MarksPatch(Read(Node(kLabelFalse + kEvictedAtTen, kNoExecuteTaint, "")), wanted, kNow));
+  EXPECT_EQ(patch.At({"spec", "taints"})->elements.size(), 2U);
+}
+
+TEST(MarksPatch, NoExecuteThatIsNotWantedGoes) {
+  std::string two = std::string(kOwnTaint) + "," + kNoExecuteTaint;
   JsonValue patch = Parsed(MarksPatch(Read(Node(kLabelFalse, two, "")), Untrusted(Effect::kNoSchedule), kNow));
-  EXPECT_EQ(patch.At({"spec", "taints"})->elements.size(), 1U);
+  const auto& taints = patch.At({"spec", "taints"})->elements;
+  ASSERT_EQ(taints.size(), 1U);
+  EXPECT_EQ(taints[0].TextAt({"effect"}), "NoSchedule");
 }
 
 TEST(MarksPatch, UncoveredTakesAllOfOursAndNothingElse) {

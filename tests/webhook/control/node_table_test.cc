@@ -57,8 +57,18 @@ TEST(NodeTable, EvictionsOfOthersOneOfEachAlsoOfThoseThatAreGone) {
   EXPECT_EQ(table.EvictionsOfOthers("n3").size(), 2U);
   table.RemoveNode("n1");
   EXPECT_EQ(table.EvictionsOfOthers("n2"), std::vector<WallTime>{kNow}) << "deleting a Node is no way around the cap";
-  table.ForgetEvictionsBefore(kNow - kMinute);
+  table.KeepEvictions(kNow - kMinute, kNow + kMinute);
   EXPECT_EQ(table.EvictionsOfOthers("n3"), std::vector<WallTime>{kNow});
+}
+
+TEST(NodeTable, AnEvictionOfTheFutureIsNotKept) {
+  NodeTable table;
+  NodeState node = NodeAt("1");
+  node.evicted = "20990101T000000Z";
+  table.Put(node);
+  EXPECT_EQ(table.EvictionsOfOthers("n2").size(), 1U);
+  table.KeepEvictions(kNow - kMinute, kNow + kMinute);
+  EXPECT_EQ(table.EvictionsOfOthers("n2").size(), 0U);
 }
 
 TEST(NodeQueue, WhatHappenedGoesBeforeTheSweepAndEachIsLookedAtOnce) {
@@ -73,10 +83,11 @@ TEST(NodeQueue, WhatHappenedGoesBeforeTheSweepAndEachIsLookedAtOnce) {
   EXPECT_EQ(order, (std::vector<std::string>{"c", "d", "a", "b"}));
 }
 
-TEST(NodeQueue, TheLastTimeSaidForANameCounts) {
+TEST(NodeQueue, TheSoonestTimeSaidForANameCounts) {
   NodeQueue queue;
-  queue.AddAt("a", kNow + kMinute);
+  queue.AddAt("a", kNow + 4 * kMinute);
   queue.AddAt("a", kNow + 3 * kMinute);
+  queue.AddAt("a", kNow + 5 * kMinute);
   queue.AddAt("b", kNow + 2 * kMinute);
   EXPECT_EQ(queue.Next(), kNow + 2 * kMinute);
   EXPECT_EQ(queue.Pop(kNow + kMinute), std::nullopt);

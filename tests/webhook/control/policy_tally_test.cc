@@ -134,10 +134,10 @@ TEST(PolicyStatus, RoundTrip) {
   status.in_force = 1;
   status.total = 2;
   status.decisions = {.allowed = 1, .denied = 2, .warned = 3, .audited = 4};
-  std::string text = WritePolicyStatus(status, true);
+  std::string text = WritePolicyStatus(status, true, "17");
   EXPECT_EQ(
       text,
-      R"({"status":{"observedGeneration":3,"conditions":[{"type":"InForce","status":"False","reason":"PartlyInForce",)"
+      R"({"metadata":{"resourceVersion":"17"},"status":{"observedGeneration":3,"conditions":[{"type":"InForce","status":"False","reason":"PartlyInForce",)"
       R"("message":"m","lastTransitionTime":"2026-11-21T12:00:00Z","observedGeneration":3}],)"
       R"("replicas":{"inForce":1,"total":2},"decisions":{"allowed":1,"denied":2,"warned":3,"audited":4}}})");
   auto document = codec::JsonDocument::Parse(text, {.max_bytes = 4096});
@@ -146,7 +146,7 @@ TEST(PolicyStatus, RoundTrip) {
   ASSERT_TRUE(read.has_value());
   EXPECT_TRUE(read->SameAs(status));
   EXPECT_EQ(read->transition, status.transition);
-  EXPECT_EQ(WritePolicyStatus(status, false).find("decisions"), std::string::npos);
+  EXPECT_EQ(WritePolicyStatus(status, false, "17").find("decisions"), std::string::npos);
 }
 
 TEST(PolicyStatus, AbsentOrEmptyIsNone) {

@@ -63,6 +63,14 @@ TEST(ReplicaReport, FitsWhateverIsInForce) {
   ASSERT_TRUE(read.ok());
   EXPECT_GT(read->size(), 1000U) << "messages go before policies do";
 
+  // A tenant's policies do not push those of the cluster out.
+  report["TrustRoot//tpms"] = {State("TrustRoot", "", "tpms"), {}};
+  report["NodePolicy//workers"] = {State("NodePolicy", "", "workers"), {.denied = 7}};
+  read = DecodeReport(EncodeReport(report));
+  ASSERT_TRUE(read.ok());
+  EXPECT_TRUE(read->contains("TrustRoot//tpms"));
+  EXPECT_EQ(read->at("NodePolicy//workers").second.denied, 7U);
+
   // A hundred with long messages keep them, cut.
   report.erase(std::next(report.begin(), 100), report.end());
   read = DecodeReport(EncodeReport(report));

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "common/base/encoding.h"
 #include "tests/webhook/control/evidence.h"
 
 namespace gatehouse::webhook {
@@ -185,6 +186,52 @@ TEST(StandingOf, PoliciesByModeAndName) {
     EXPECT_EQ(!standing.overall.findings.empty(), row.reasons) << row.name;
     EXPECT_EQ(standing.enforced.size(), row.enforced) << row.name;
   }
+}
+
+TEST(StandingOf, WhatTheGateDoesNotTrustIsUnknown) {
+  auto result = ResultOf("n1", "u1", kNow);
+  auto set = SetOf({PolicyNamed("workers")});
+  set.node_policies[0].untrusted = policy::UntrustedTaint{.effect = policy::UntrustedTaint::Effect::kNoSchedule};
+  for (bool believed : {true, false}) {
+    std::vector<std::string> asked;
+    auto standing = StandingOf("n1", set, result, std::nullopt, kNow,
+                               [&](const std::string& node, const policy::NodePolicy& policy) {
+                                 asked.push_back(node + "/" + policy.name);
+                                 return believed;
+                               });
+    EXPECT_EQ(standing.overall.verdict, believed ? Verdict::kTrusted : Verdict::kUnknown);
+    EXPECT_EQ(standing.enforced.at(0).first.verdict, standing.overall.verdict);
+    EXPECT_EQ(standing.disbelieved, !believed);
+    EXPECT_EQ(standing.overall.findings.empty(), believed);
+    ASSERT_FALSE(asked.empty());
+    EXPECT_EQ(asked[0], "n1/workers");
+  }
+}
+
+TEST(StandingOf, WhoIsAskedCannotMakeTrust) {
+  auto standing = StandingOf("n1", SetOf({PolicyNamed("workers")}), std::nullopt, std::nullopt, kNow,
+                             [](const std::string&, const policy::NodePolicy&) { return true; });
+  EXPECT_EQ(standing.overall.verdict, Verdict::kUnknown);
+  EXPECT_FALSE(standing.disbelieved);
+}
+
+TEST(NodeEvidence, AFailureEarlierInTheSecondOfAResultDoesNotOutliveIt) {
+  NodeEvidence evidence;
+  auto result = ResultOf("n1", "u1", kNow);  // at a whole second, as results are; its nonce has the milliseconds
+  Bytes nonce(48, 7);
+  const auto challenged = static_cast<std::uint64_t>((kNow + Duration(700)).time_since_epoch().count());
+  for (std::size_t i = 0; i < 8; ++i) nonce[i] = static_cast<std::uint8_t>(challenged >> (56 - 8 * i));
+  result.nonce = EncodeBase64Url(nonce);
+  kube::NodeAttestation attestation = AttestationOf(result);
+  attestation.failure = kube::Failure{Reason::kNonceMismatch, "", "", kNow + Duration(100)};
+  Observe(evidence, attestation, kNow + Duration(800));
+  auto set = SetOf({PolicyNamed("workers")});
+  EXPECT_EQ(StandingOf("n1", set, evidence.ResultFor("u1"), evidence.failure(), kNow).overall.verdict,
+            Verdict::kTrusted);
+  attestation.failure->time = kNow + Duration(701);
+  Observe(evidence, attestation, kNow + seconds(2));
+  EXPECT_EQ(StandingOf("n1", set, evidence.ResultFor("u1"), evidence.failure(), kNow).overall.verdict,
+            Verdict::kUntrusted);
 }
 
 TEST(StandingOf, UnknownUnderAPolicyAlwaysHasAReason) {
