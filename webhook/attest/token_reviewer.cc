@@ -139,10 +139,11 @@ struct TokenReviewer::Impl {
   [[nodiscard]] Result<NodeName> Await(const std::string& key, std::unique_lock<std::mutex>& lock,
                                        const Deadline& deadline) {
     const bool stranger = !good.contains(key);
-    std::size_t& of_token = waiting[key];
-    if (of_token >= kWaitForOneToken || (stranger && strangers_waiting >= limits::kTokenReviewsAtOnce))
+    const auto others = waiting.find(key);
+    if ((others != waiting.end() && others->second >= kWaitForOneToken) ||
+        (stranger && strangers_waiting >= limits::kTokenReviewsAtOnce))
       return Error{Reason::kOverloaded, "", "too many wait for one token"};
-    ++of_token;
+    ++waiting[key];
     strangers_waiting += stranger ? 1U : 0U;
     while (under_way.contains(key) && !deadline.Passed()) done.wait_for(lock, kWaitTick);
     strangers_waiting -= stranger ? 1U : 0U;

@@ -106,6 +106,23 @@ TEST_F(ClusterFixture, Adversarial_Q9_RewoundClockIsSeenAtAnotherReplica) {
   EXPECT_TRUE(a->Becomes("worker-1", NodeState::kUntrusted));
 }
 
+// The other replica, which binds the new key, has not heard of the last quote: it said nothing new.
+TEST_F(ClusterFixture, Adversarial_Q9_KeyBoundElsewhereDoesNotTurnTheClockBack) {
+  auto a = Start();
+  auto b = Start();
+  ASSERT_TRUE(a->Enrol("worker-1", node).ok());
+  ASSERT_TRUE(a->Attest("worker-1", node).ok());
+  ASSERT_TRUE(b->Becomes("worker-1", NodeState::kTrusted));
+  node.tpm.clock.clock_ms += 100'000;
+  ASSERT_TRUE(a->Attest("worker-1", node).ok());
+  clock.Advance(Duration(5));
+  node.ak = node.tpm.CreateAk();
+  ASSERT_TRUE(b->Enrol("worker-1", node).ok());
+  ASSERT_TRUE(Eventually([&] { return a->bindings->Find("worker-1")->ak_name == node.AkName(); }));
+  auto rewound = a->Attest("worker-1", node, [](auto& attest) { attest.clock.clock_ms -= 50'000; });
+  EXPECT_EQ(ReasonOf(rewound), Reason::kClockRewound);
+}
+
 TEST_F(ClusterFixture, Adversarial_Q9_TheClockOutlivesAllReplicasAndTheResult) {
   {
     auto a = Start();
