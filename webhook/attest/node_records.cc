@@ -164,8 +164,10 @@ bool NodeRecords::IsStale(const Record& record, const std::string& version, Hear
 void NodeRecords::Unreadable(const std::string& name, const Error& error) {
   std::lock_guard lock(mutex_);
   Record& record = records_[name];
+  ++record.incarnation;  // answers to writes that are under way are of what was before
   Unbind(name, record);
   record.object.reset();
+  record.written_version.clear();
   record.binding_problem = error;
 }
 
