@@ -271,6 +271,18 @@ TEST_F(PolicyStatusTest, AFailedWriteIsTriedAgain) {
   EXPECT_TRUE(Await([&] { return Reason() == "InForce"; }));
 }
 
+TEST_F(PolicyStatusTest, AWriteThatFindsTheObjectChangedIsMadeAgainOfWhatItIsNow) {
+  PutPolicy();
+  Renew("a", true);
+  cluster_.server.Fail({.verb = "PATCH", .path = "/apis/gatehouse.dev", .status = 409});
+  auto controller = Controller();
+  EXPECT_TRUE(Await([&] { return Reason() == "InForce"; })) << "without waiting for ten seconds";
+  for (const fakes::KubeRequest& request : cluster_.server.requests()) {
+    if (request.verb != "PATCH") continue;
+    EXPECT_NE(request.body.find("resourceVersion"), std::string::npos) << "never over what another leader wrote";
+  }
+}
+
 TEST_F(PolicyStatusTest, TrustRootsDecideNothing) {
   cluster_.server.Put(
       R"({"apiVersion":"gatehouse.dev/v1alpha1","kind":"TrustRoot","metadata":{"name":"tpms"},"spec":{}})");
