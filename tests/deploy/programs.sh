@@ -69,6 +69,14 @@ ok "a policy is admitted"
 misspelt() { K create --validate=false -f - <<<"$(policy bad audit ', "requires": "all"')"; }
 refused 'denied the request: gatehouse: ImagePolicy bad: .*unknown field .requires' misspelt
 ok "a misspelt policy is refused, with the path of the field"
+outside() { K create --validate=false -f - <<<"$(policy bad audit '}, "require": {"atLeast": 1')"; }
+refused 'denied the request: gatehouse: ImagePolicy bad: .*unknown field .require' outside
+ok "and so is a field that is not where it belongs"
+for require in '"all"' '{"atLeast": 1}'; do
+  K apply --server-side -f - <<<"$(policy whole audit ", \"require\": $require")" >"$DIR/out" 2>&1 || fail "$(cat "$DIR/out")"
+done
+K delete imagepolicy whole >/dev/null
+ok "server-side apply of whatever may be required"
 wait_for 30 in_force app
 ok "its status says in force"
 create "$(pod audited app.test/x)" >"$DIR/out" 2>&1 || fail "$(cat "$DIR/out")"

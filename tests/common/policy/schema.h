@@ -113,6 +113,7 @@ class SchemaChecker {
     }
     auto properties = schema.Find("properties");
     auto additional = schema.Find("additionalProperties");
+    if (!properties && !additional && schema.Find("x-kubernetes-preserve-unknown-fields")) return;  // of any form
     for (std::size_t i = 0; i < value.size(); ++i) {
       auto [key, member] = value.member(i);
       std::string inner = path + "." + std::string(key);
