@@ -25,7 +25,6 @@ constexpr unsigned kMostDoublings = 6;
 constexpr std::chrono::minutes kSweep{5};  // everything is looked at again that often, though nothing happened
 constexpr std::chrono::minutes kConditionWindow{1};  // within which a condition is written so often at most, and its
 constexpr std::size_t kConditionWrites = 5;          // message alone once
-constexpr std::chrono::seconds kSettle{60};          // after a change of policies, for results to be judged again
 constexpr std::chrono::hours kEvictionKept{24};      // kEvictedLabel, or for the longest window of a policy
 constexpr int kAttempts = 4;                         // of a write that finds the Node changed
 constexpr std::size_t kMessageBytes = 1024;
