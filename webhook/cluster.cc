@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <string_view>
@@ -102,6 +103,15 @@ std::string NodeGenerations(const policy::PolicySet& set) {
   return generations;
 }
 
+// How long after a change of policies every agent has come again. Where another process attests, its interval is not
+// known here.
+Duration SettleTime(const WebhookConfig& config) {
+  constexpr std::chrono::seconds kMargin{10};
+  constexpr std::chrono::seconds kLeast{60};
+  if (!config.attestation.has_value()) return std::chrono::minutes(5);
+  return std::max<Duration>(kLeast, config.attestation->interval + kMargin);
+}
+
 KubernetesConfig Completed(KubernetesConfig config) {
   if (config.identity.empty()) config.identity = HostName();
   return config;
@@ -119,6 +129,7 @@ Result<std::unique_ptr<Cluster>> Cluster::Make(const WebhookConfig& config, cons
 Cluster::Cluster(const WebhookConfig& config, kube::ConnectionSource connections, const Clock& clock,
                  telemetry::Logger& log, telemetry::Metrics& metrics)
     : config_(Completed(*config.kubernetes)),
+      settle_(SettleTime(config)),
       clock_(clock),
       log_(log),
       metrics_(metrics),
@@ -167,11 +178,15 @@ void Cluster::MakeControllers(const Random& random) {
                             .leading = leading,
                             .clock = clock_,
                             .log = log_,
-                            .random = random},
+                            .random = random,
+                            .believes = [this](const std::string& node,
+                                               const policy::NodePolicy& policy) { return Believes(node, policy); }},
       NodeController::Options{.label = config_.nodes.label,
                               .condition = config_.nodes.condition,
                               .events = config_.nodes.events,
-                              .keep_bindings = config_.nodes.keep_bindings});
+                              .keep_bindings = config_.nodes.keep_bindings,
+                              .settle = settle_,
+                              .stale_after = config_.stale_after});
   status_controller_ = std::make_unique<PolicyStatusController>(api_, ReportOf(config_), leading, log_, random);
   if (!config_.approve_csrs) return;
   csr_approver_ = std::make_unique<CsrApprover>(CsrApprover::Parts{
@@ -184,6 +199,12 @@ void Cluster::MakeControllers(const Random& random) {
 
 Cluster::~Cluster() {
   Stop();
+}
+
+// The gate's own word: the marks on Nodes never say more than it would.
+bool Cluster::Believes(const std::string& node, const policy::NodePolicy& policy) const {
+  auto name = NodeName::Parse(node);
+  return name.ok() && nodes_->Lookup(*name, policy.name, policy.generation).state == gate::NodeState::kTrusted;
 }
 
 Status Cluster::Begin(PolicySource::OnChange on_change) {

@@ -53,8 +53,10 @@ class Cluster {
   void MakeControllers(const Random& random);
   [[nodiscard]] std::vector<crypto::PublicKey> Keys() const;
   [[nodiscard]] ReplicaReport Report() const;
+  [[nodiscard]] bool Believes(const std::string& node, const policy::NodePolicy& policy) const;
 
   const KubernetesConfig config_;
+  const Duration settle_;
   const Clock& clock_;
   telemetry::Logger& log_;
   telemetry::Metrics& metrics_;
