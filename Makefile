@@ -14,11 +14,14 @@ build: deps ## build the three programs, optimised and hardened, into build/rele
 test: deps ## build everything with asserts, run every test
 	@cmake --preset dev --log-level=WARNING >/dev/null && cmake --build --preset dev && ctest --preset dev --output-on-failure
 
-demo: build ## a real API server, two nodes, two TPMs: watch them obey (as root)
+demo: ## a real API server, three nodes, TPMs, Gatehouse installed by helm: watch them obey (as root)
 	@e2e/local/run.sh
 
-e2e: build ## the same, as the test that it is (as root)
+e2e: ## the same, as the test that it is (as root)
 	@e2e/local/run.sh
+
+e2e-kind: ## the same cases on a cluster of kind (as root; docker, kind, helm, cosign, swtpm)
+	@e2e/kind/run.sh
 
 bench: deps ## admission decisions warm and cold, quote verification, beside the raw cost
 	@cmake --preset bench --log-level=WARNING >/dev/null && cmake --build --preset bench --target bench_all && tests/bench/run.sh build/bench/bin
@@ -58,4 +61,4 @@ manifests: deps ## make deploy/manifests from the chart anew
 clean: ## remove build/
 	@rm -rf build
 
-.PHONY: help deps build test demo e2e bench fuzz asan tsan tidy lint format image chart chart-live manifests clean
+.PHONY: help deps build test demo e2e e2e-kind bench fuzz asan tsan tidy lint format image chart chart-live manifests clean

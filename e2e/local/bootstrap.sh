@@ -25,10 +25,12 @@ update_lists_once() {
 
 missing_packages() {
   local package
-  sed 's/#.*//' "$REPO/deps/apt-e2e.txt" | tr -s ' \t' '\n' | while read -r package; do
+  sed 's/#.*//' "$REPO"/deps/apt-{e2e,image}.txt | tr -s ' \t' '\n' | while read -r package; do
     [ -n "$package" ] || continue
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || echo "$package"
   done
+  # Debian's package, or any other.
+  [ -x "$BIN/helm" ] || command -v npm >/dev/null || echo npm
 }
 
 install_packages() {
@@ -130,6 +132,33 @@ get_kubernetes() {
   rm -rf "$dir"
 }
 
+# sources_hash: of all that the image is made from, as it is now, committed or not.
+sources_hash() {
+  (
+    cd "$REPO"
+    git ls-files -coz --exclude-standard -- Dockerfile .dockerignore CMakeLists.txt CMakePresets.json \
+      cmake common webhook agent cli deps deploy/image deploy/image.sh | sort -z | xargs -0 sha256sum 2>/dev/null | sha256sum | cut -c1-16
+  )
+}
+
+# The image of Gatehouse is built once for each state of the sources; the last three are kept.
+get_image() {
+  local archive dir=$CACHE/archives
+  archive=$dir/$(sources_hash).tar
+  mkdir -p "$dir"
+  [ -e "$archive" ] || {
+    say "building Gatehouse's image (log: $CACHE/build/image.log)"
+    "$REPO/deploy/image.sh" "$archive.part" >"$CACHE/build/image.log" 2>&1 || {
+      tail -20 "$CACHE/build/image.log" >&2
+      return 1
+    }
+    mv "$archive.part" "$archive"
+  }
+  touch "$archive"
+  ln -sfn "$archive" "$dir/current"
+  find "$dir" -name '*.tar' -printf '%T@ %p\n' | sort -rn | tail -n +4 | cut -d' ' -f2- | xargs -r rm -f
+}
+
 main() {
   mkdir -p "$BIN" "$CACHE/build"
   # Two runs that start together on a new machine: one builds, the other waits.
@@ -138,6 +167,8 @@ main() {
   install_packages
   get_cosign
   get_kubernetes
+  "$REPO/deps/helm.sh" "$BIN" >/dev/null
+  [ -n "${GATEHOUSE_IMAGE:-}" ] || get_image
 }
 
 main "$@"

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# run.sh: the end-to-end run. Brings up a Kubernetes cluster with two nodes, a
-# registry and a TPM per node, puts Gatehouse in front of it, runs every case of
-# cases/ and prints one row for each, with the API server's own words.
+# run.sh: the end-to-end run. Brings up a Kubernetes cluster with three nodes, a
+# registry and TPMs, installs Gatehouse with helm, runs every case of ../suite/cases
+# and prints one row for each, with the API server's own words.
 #
-#   GATEHOUSE_BIN        where gatehouse-webhook and gatehouse-agent are
-#   GATEHOUSE_E2E_CACHE  where the cluster's programs are kept between runs
+#   GATEHOUSE_IMAGE      an OCI archive of Gatehouse's image; default: built from this checkout
+#   GATEHOUSE_SWARM      the program of tests/load, which `make test` builds; without it one case is left out
+#   GATEHOUSE_E2E_CACHE  where programs and images are kept between runs
+#   GATEHOUSE_E2E_CASES  pattern of the files of cases that are run (default: all)
 #   GATEHOUSE_E2E_SHELL  if set: a shell in the cluster after the cases, until it exits
 #
 # Exit code 0 if every case came out as expected.
@@ -22,21 +24,9 @@ REPO=$(cd "$HERE/../.." && pwd)
 # shellcheck source=lib/cgroups.sh
 . "$HERE/lib/cgroups.sh"
 
-GATEHOUSE_BIN=${GATEHOUSE_BIN:-$REPO/build/release/bin}
-
-check_prerequisites() {
-  local program
-  [ "$(id -u)" = 0 ] || {
-    echo "run.sh: needs root, for namespaces and mounts of its own" >&2
-    exit 2
-  }
-  for program in gatehouse-webhook gatehouse-agent; do
-    [ -x "$GATEHOUSE_BIN/$program" ] || {
-      echo "run.sh: no $program in $GATEHOUSE_BIN; build it first, or set GATEHOUSE_BIN" >&2
-      exit 2
-    }
-  done
-  GATEHOUSE_BIN=$(cd "$GATEHOUSE_BIN" && pwd)
+[ "$(id -u)" = 0 ] || {
+  echo "run.sh: needs root, for namespaces and mounts of its own" >&2
+  exit 2
 }
 
 start_janitor() {
@@ -70,10 +60,12 @@ exec {STDIN}<&0
 trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
-check_prerequisites
 contained -- "$HERE/bootstrap.sh"
+GATEHOUSE_IMAGE=${GATEHOUSE_IMAGE:-$(readlink -f "$CACHE/archives/current")}
 remove_dead_cgroups
 RUN_ID=$(run_id_of $$)
 start_janitor
-export REPO CACHE BIN GATEHOUSE_BIN RUN_ID
+GATEHOUSE_SWARM=${GATEHOUSE_SWARM:-$REPO/build/dev/bin/gatehouse-swarm}
+[ -x "$GATEHOUSE_SWARM" ] || GATEHOUSE_SWARM=
+export REPO CACHE BIN GATEHOUSE_IMAGE GATEHOUSE_SWARM RUN_ID
 contained --net --uts --ipc -- bash "$HERE/inside.sh"

@@ -19,7 +19,7 @@ start_etcd() {
     --listen-peer-urls $peer --initial-advertise-peer-urls $peer --initial-cluster e0=$peer
 }
 
-# The API server shows Gatehouse a client certificate.
+# The API server shows webhooks a client certificate.
 write_admission_configuration() {
   cat >$CONF/webhook-clients.kubeconfig <<Y
 apiVersion: v1
@@ -31,13 +31,17 @@ apiVersion: apiserver.config.k8s.io/v1
 kind: AdmissionConfiguration
 plugins:
 - name: ValidatingAdmissionWebhook
-  configuration:
+  configuration: &clients
     apiVersion: apiserver.config.k8s.io/v1
     kind: WebhookAdmissionConfiguration
     kubeConfigFile: $CONF/webhook-clients.kubeconfig
+- name: MutatingAdmissionWebhook
+  configuration: *clients
 Y
 }
 
+# --enable-aggregator-routing: no kube-proxy is beside the API server, so it looks
+# up the addresses of a Service's pods itself.
 start_apiserver() {
   write_admission_configuration
   start kube-apiserver kube-apiserver --etcd-servers=http://127.0.0.1:2379 \
@@ -50,7 +54,7 @@ start_apiserver() {
     --service-account-issuer=https://kubernetes.default.svc.cluster.local \
     --service-account-key-file=$PKI/service-account.key --service-account-signing-key-file=$PKI/service-account.key \
     --enable-admission-plugins=NodeRestriction --admission-control-config-file=$CONF/admission.yaml \
-    --feature-gates=EphemeralContainers=true
+    --enable-aggregator-routing=true --feature-gates=EphemeralContainers=true
 }
 
 apiserver_is_ready() { answers --cacert $PKI/kubernetes-ca.crt $API/readyz; }
@@ -66,8 +70,30 @@ start_controllers() {
   # No --allocate-node-cidrs: it costs ten seconds at the start, and the nodes
   # have their pod networks from a file.
   start kube-controller-manager kube-controller-manager "${kubeconfig[@]}" --bind-address=127.0.0.1 \
-    --leader-elect=false --use-service-account-credentials=true --root-ca-file=$PKI/kubernetes-ca.crt \
+    --leader-elect=false --node-monitor-grace-period=20s --use-service-account-credentials=true --root-ca-file=$PKI/kubernetes-ca.crt \
     --service-account-private-key-file=$PKI/service-account.key --allocate-node-cidrs=false --v=1
   mapfile -t kubeconfig < <(own_kubeconfig $CONF/scheduler.kubeconfig)
   start kube-scheduler kube-scheduler "${kubeconfig[@]}" --bind-address=127.0.0.1 --leader-elect=false --v=1
+}
+
+apiserver_restarts() {
+  stop kube-apiserver KILL
+  start_apiserver
+  eventually 60 apiserver_is_ready
+}
+
+# cluster_cold_starts: a power cut, at all machines at once. etcd keeps what it has.
+# The TPMs are told: swtpm writes its clock down at a shutdown only, a TPM by itself.
+cluster_cold_starts() {
+  local n
+  for n in "${NODES[@]}"; do power_off "$n"; done
+  for n in kube-scheduler kube-controller-manager kube-apiserver; do stop $n KILL; done
+  start_apiserver
+  eventually 60 apiserver_is_ready || return 1
+  start_controllers
+  for n in "${TPM_NODES[@]}"; do reboot_tpm "$n" || return 1; done
+  for n in "${NODES[@]}"; do
+    make_node "$n"
+    start_kubelet "$n"
+  done
 }

@@ -3,10 +3,12 @@
 # namespaces of their own (network, mount, host name, IPC, pid), beneath those of
 # the run. Process 1 of them is node_init.sh.
 
-NODES=(1 2)
 declare -A NODE_PID=()
 
 node_dir() { echo "$STATE/node$1"; }
+tpm_socket() { echo "$(node_dir "$1")/tpm/socket"; }
+measurements() { echo "$(node_dir "$1")/securityfs"; }
+manifests() { echo "$(node_dir "$1")/manifests"; } # of static pods
 
 # in_node N CMD...
 in_node() {
@@ -24,6 +26,7 @@ start_in_node() {
 make_node() {
   local n=$1 dir
   dir=$(node_dir "$n")
+  rm -rf "$dir/ready" "$dir/containerd-state" "$dir/netns" # what a reboot takes away
   mkdir -p "$dir"
   write_containerd_config "$n" "$dir"
   write_kubelet_config "$n" "$dir"
@@ -60,6 +63,17 @@ start_kubelet() {
     --hostname-override="node$n" --node-ip="$(node_ip "$n")" --root-dir=/var/lib/kubelet \
     --container-runtime=remote --container-runtime-endpoint=unix:///run/containerd/containerd.sock --v=1
   start_in_node "$n" kube-proxy kube-proxy --config="$dir/kube-proxy.yaml" --v=1
+}
+
+unplugged() { ! ip link show "node$1"; }
+
+# power_off N: at once, with everything on it.
+power_off() {
+  local name
+  stop "node$1" KILL
+  for name in containerd kubelet kube-proxy; do stop "node$1-$name" KILL; done
+  eventually 10 unplugged "$1" # the kernel takes its time with a namespace
+  eventually 10 remove_cgroup "$RUN_ID/node$1" # kubelet would look at each for a second and a half
 }
 
 node_is_ready() { K wait --for=condition=Ready "node/node$1" --timeout=0 ; }
@@ -116,10 +130,13 @@ enforceNodeAllocatable: [pods]
 failSwapOn: false
 resolvConf: $dir/resolv.conf
 nodeStatusUpdateFrequency: 2s
+syncFrequency: 5s
 evictionHard: {memory.available: 50Mi, nodefs.available: 50Mi, imagefs.available: 50Mi}
 imageGCHighThresholdPercent: 100
 featureGates: {EphemeralContainers: true}
 maxPods: 60
+staticPodPath: /etc/kubernetes/manifests
+fileCheckFrequency: 2s
 Y
 }
 
@@ -136,4 +153,33 @@ mode: iptables
 clusterCIDR: $POD_CIDR
 conntrack: {maxPerCore: 0, min: 0, tcpEstablishedTimeout: 0s, tcpCloseWaitTimeout: 0s}
 Y
+}
+
+# register_again N: the Node object is deleted; kubelet, which registers when it
+# starts, makes a new one.
+register_again() {
+  local n=$1 name
+  for name in kubelet kube-proxy; do
+    in_node "$n" pkill -x $name # not nsenter, which does not pass a signal on
+    stop "node$n-$name"
+  done
+  K delete node "node$n"
+  start_kubelet "$n"
+  eventually 60 node_is_ready "$n" || return 1
+  K label node "node$n" gatehouse-e2e/agent=yes
+}
+
+# replace_machine N: another one, with a TPM and disks of its own, under the old name.
+replace_machine() {
+  local n=$1
+  power_off "$n"
+  stop "tpm$n"
+  K delete node "node$n"
+  manufacture_tpm "$n" >>"$LOGS/job-tpms.log"
+  rm -rf "$(node_dir "$n")"/{kubelet,gatehouse-agent,containerd-root}
+  make_node "$n"
+  boot_tpm "$n"
+  start_kubelet "$n"
+  eventually 60 node_is_ready "$n" || return 1
+  K label node "node$n" gatehouse-e2e/agent=yes
 }

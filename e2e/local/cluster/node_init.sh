@@ -30,6 +30,9 @@ own pod-logs /var/log/pods
 own container-logs /var/log/containers
 own net.d /etc/cni/net.d
 own certs.d /etc/containerd/certs.d
+own manifests /etc/kubernetes/manifests
+own gatehouse-agent /var/lib/gatehouse-agent
+own tpm /run/gatehouse-tpm
 # In place of securityfs: the measurement logs of the node's own TPM.
 own securityfs /sys/kernel/security
 shadow_sysctl vm/overcommit_memory 1

@@ -12,3 +12,8 @@ Y
 }
 
 registry_is_ready() { answers http://$REGISTRY/v2/; }
+registry_stops() { stop registry && ! registry_is_ready; }
+registry_starts() {
+  start_registry
+  wait_for 10 'the registry' registry_is_ready
+}

@@ -49,22 +49,17 @@ make_cluster_pki() {
   make_cert controller-manager kubernetes-ca /CN=system:kube-controller-manager $client
   make_cert scheduler kubernetes-ca /CN=system:kube-scheduler $client
   make_cert kube-proxy kubernetes-ca /O=system:node-proxier/CN=system:kube-proxy $client
-  for n in 1 2; do
+  for n in "${NODES[@]}"; do
     make_cert "node$n" kubernetes-ca "/O=system:nodes/CN=system:node:node$n" $both "DNS:node$n,IP:$(node_ip $n)"
     make_kubeconfig "node$n"
   done
   for n in admin controller-manager scheduler kube-proxy; do make_kubeconfig $n; done
 }
 
-# Gatehouse's own CA signs its servers; the certificate that the API server shows
-# to Gatehouse is of a CA apart, so that no other client of the cluster can call
-# the admission webhook with the certificate that it has.
-make_gatehouse_pki() {
-  make_ca gatehouse-ca
+# The certificate that the API server shows to webhooks is of a CA apart, so that
+# no other client of the cluster can call them with the certificate that it has.
+make_admission_pki() {
   make_ca admission-client-ca
-  make_cert gatehouse gatehouse-ca /CN=gatehouse serverAuth "IP:$CP_IP"
   make_cert admission-client admission-client-ca /CN=kube-apiserver clientAuth
-  make_cert agent1 kubernetes-ca /O=system:nodes/CN=system:node:node1 clientAuth
-  new_key "$PKI/ear.key"
-  openssl rand -out "$PKI/nonce.key" 32
+  make_cert mutator kubernetes-ca /CN=mutator serverAuth "IP:$CP_IP"
 }

@@ -77,7 +77,7 @@ daemonset_does_not_tolerate() {
 }
 daemonset_ready_on() { [ "$(KD get daemonset everywhere -o 'jsonpath={.status.numberReady}')" = "$1" ]; }
 
-why_pod() { shows node-unknown "$(node 2)" -- kubectl_gatehouse why pod/unproven -n demo; }
+why_pod() { shows node-unknown "$(node 2)" -- kubectl_gatehouse why pod/unproven -n demo --insecure-registry "$REGISTRY"; }
 
 expect 'pod scheduled to the attested node' 'bound' scheduled_to_attested_node
 expect 'pod scheduled to a node that never attested' 'Pending, with the reason' scheduled_to_unproven_node

@@ -62,8 +62,28 @@ new_agent_ready() {
 }
 attested_after() { [[ "$(attestation_field "$1" '{.status.attested}')" > "$2" ]]; }
 
+# G19: node2 has an agent of its own now, a token of its own, and the logs and the
+# TPM of node3, whose boot is a good one.
+borrowed_tpm() {
+  local part
+  mkdir -p "$(node_dir 2)/tpm"
+  for part in '' .ctrl; do ln "$(tpm_socket 3)$part" "$(tpm_socket 2)$part" || return 1; done
+  cp -r "$(measurements 3)"/. "$(measurements 2)"
+  K label node "$(node 2)" gatehouse-e2e/agent=yes >/dev/null
+  eventually 40 agent_says 2 node-conflict
+  WORDS="its agent: $(KG logs "$(agent_on 2)" | grep node-conflict | tail -1)"
+  agent_says 2 node-conflict && ! verdict_is 2 Trusted || return 1
+  local first=$WORDS
+  refused node-unknown "$(node 2)" -- create demo "$(pod refused "$(pinned signed)" "$(bound_to 2)")" --dry-run=server || return 1
+  WORDS="$first / $WORDS"
+}
+agent_says() { KG logs "$(agent_on "$1")" | grep -q "$2"; }
+
 expect "the token of node3's agent, for node1" 'refused' other_node
 expect 'that token for another audience' 'refused' other_audience
 expect 'the token of another ServiceAccount' 'refused' other_account
 expect 'no token' 'refused' no_token
 expect "node1's agent pod deleted" 'comes back, still trusted' agent_pod_deleted
+expect 'node2 with an agent that uses the TPM of node3' 'not trusted' borrowed_tpm
+K label node "$(node 2)" gatehouse-e2e/agent- >/dev/null
+rm -f "$(tpm_socket 2)"*

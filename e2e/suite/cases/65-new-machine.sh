@@ -3,7 +3,7 @@
 # as can be, its TPM is genuine; but it is not the one that was bound to the name.
 
 another_machine() {
-  OUT=$(replace_machine 3 2>&1) || return 1
+  replace_machine 3 >>"$LOGS/cases.log" || return 1 # no subshell: it is where processes are known
   eventually 40 conflict_is_known || {
     WORDS="verdict $(attestation_field 3 '{.status.verdict}: {.status.message}'); agent: $(KG logs "$(agent_on 3)" --tail=1)"
     return 1
@@ -25,7 +25,7 @@ released() {
 
 # A Node object that is made anew on the same machine is the same machine.
 same_machine() {
-  OUT=$(register_again 3 2>&1) || return 1
+  register_again 3 >>"$LOGS/cases.log" || return 1
   local since=$EPOCHREALTIME
   eventually 60 node_can_take 3
   WORDS="node3 registered again, the TPM is the same: $(attestation_field 3 '{.status.verdict}') after $(seconds_since "$since") s"

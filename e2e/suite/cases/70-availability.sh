@@ -25,7 +25,7 @@ killed() {
   done
   load_ends 3
   WORDS+="; both replicas killed, one after the other: $(($(restarts) - before)) restarts"
-  eventually 30 all_webhooks_ready 2/2
+  eventually 30 two_webhooks_ready
   load_counts "$NONE_WRONG" && [ "$(restarts)" -gt "$before" ]
 }
 
@@ -39,14 +39,14 @@ another_leads() {
   }
   eventually 60 leader_is_not "$old" || return 1
   WORDS="$old deleted; $(leader) leads after $(seconds_since "$since") s"
-  eventually 40 all_webhooks_ready 2/2
+  eventually 40 two_webhooks_ready
 }
 leader_is_not() { [ -n "$(leader)" ] && [ "$(leader)" != "$1" ] && KG get pod "$(leader)"; }
 
 api_server_restarted() {
   local since=$EPOCHREALTIME
   apiserver_restarts || return 1
-  eventually 60 all_webhooks_ready 2/2
+  eventually 60 two_webhooks_ready
   decides_right 60 || return 1
   WORDS="decisions right $(seconds_since "$since") s after it was killed / $WORDS"
 }
@@ -78,9 +78,12 @@ rolled_back() {
   load_starts || return 1
   OUT=$(HELM rollback $RELEASE 1 -n $GATEHOUSE_NAMESPACE --wait --timeout 90s 2>&1)
   load_ends 3
-  WORDS="$OUT / $WORDS"
+  local load=$WORDS
   load_counts "$NONE_LOST" && soon 10 warned no-policy-matches -- \
     create demo "$(pod any elsewhere.example/app:1)" --dry-run=server
+  local status=$?
+  WORDS="$OUT / $load / $WORDS"
+  return $status
 }
 
 expect 'both webhooks killed with SIGKILL, under load' 'none wrongly admitted' killed

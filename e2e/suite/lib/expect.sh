@@ -74,6 +74,7 @@ rejected() {
 }
 
 # shows PATTERN... -- CMD...: the screen that the command makes holds the patterns.
+# Its exit code says how things are, not whether it worked.
 shows() {
   local patterns=()
   while [ "$1" != -- ]; do
@@ -81,7 +82,7 @@ shows() {
     shift
   done
   shift
-  OUT=$("$@" 2>&1) || return 1
+  OUT=$("$@" 2>&1)
   SCREEN=$OUT
   says "$OUT" "${patterns[@]}" && WORDS=
 }
@@ -122,6 +123,8 @@ run_cases() {
     # shellcheck source=/dev/null
     . "$file"
   done
-  printf '\n%d of %d cases as expected\n' $AS_EXPECTED $CASES
+  printf '\n'
+  step 'end of the run'
+  printf '%d of %d cases as expected\n' $AS_EXPECTED $CASES
   [ $AS_EXPECTED = $CASES ]
 }

@@ -24,6 +24,14 @@ make_namespaces() {
   wait_for 20 "the service accounts" KG get serviceaccount default
 } >/dev/null
 
+# swarm_tokens: name of the Secret with the tokens of agents that have no pod, if there are any.
+swarm_tokens() {
+  [ -n "${GATEHOUSE_SWARM:-}" ] || return 0
+  mkdir -p "$STATE/swarm"
+  "$GATEHOUSE_SWARM" prepare --folder "$STATE/swarm" --nodes 40 --validity 20s >>"$LOGS/cases.log" 2>&1 &&
+    KG create secret generic swarm-tokens --from-file=tokens.yaml="$STATE/swarm/tokens.yaml" >/dev/null && echo swarm-tokens
+}
+
 # The values that an admin of this cluster writes. The short times are the run's.
 write_values() {
   cat >"$STATE/values.yaml" <<Y
@@ -31,7 +39,7 @@ image: {repository: $REGISTRY/gatehouse, tag: e2e}
 registry: {insecure: ["$REGISTRY"]}
 cache: {positiveTtl: 10m, negativeTtl: 3s}
 hostAliases: [{ip: $REGISTRY_IP, hostnames: [${REGISTRY%:*}]}]
-attestation: {service: {clusterIP: $ATTESTATION_IP}, interval: 5s}
+attestation: {service: {clusterIP: $ATTESTATION_IP}, interval: 5s, tokensSecret: "$(swarm_tokens)"}
 certificates: {validity: 60s, caValidity: 150s, overlap: 20s}
 agent:
   interval: 5s
@@ -54,12 +62,15 @@ helm_does() {
   HELM "$verb" $RELEASE "$CHART" -n $GATEHOUSE_NAMESPACE -f "$STATE/values.yaml" -f "$STATE/provider-values.yaml" --wait --timeout 90s "$@"
 }
 
-# webhook_pods: names, one a line.
-webhook_pods() { KG get pods -l "$WEBHOOK_PODS" --field-selector=status.phase=Running -o 'jsonpath={range .items[*]}{.metadata.name}{"\n"}{end}'; }
+# webhook_pods: names of those that are ready and do not end, one a line.
+webhook_pods() {
+  KG get pods -l "$WEBHOOK_PODS" -o json | jq -r '.items[] | select(.metadata.deletionTimestamp == null and
+    any(.status.conditions // [] | .[]; .type == "Ready" and .status == "True")) | .metadata.name'
+}
 WEBHOOK_PODS=app.kubernetes.io/name=gatehouse,app.kubernetes.io/component=webhook
 AGENT_PODS=app.kubernetes.io/name=gatehouse,app.kubernetes.io/component=agent
 
-all_webhooks_ready() { [ "$(KG get deployment $RELEASE-webhook -o 'jsonpath={.status.readyReplicas}/{.status.replicas}')" = "${1:-2/2}" ]; }
+two_webhooks_ready() { [ "$(webhook_pods | wc -l)" = 2 ]; }
 agent_on() { KG get pods -l "$AGENT_PODS" --field-selector="spec.nodeName=$(node "$1")" -o 'jsonpath={.items[0].metadata.name}'; }
 leader() { KG get lease $RELEASE-leader -o 'jsonpath={.spec.holderIdentity}'; }
 

@@ -73,8 +73,10 @@ measure_boot() {
 
 boot_tpm() { power_on_tpm "$1" && measure_boot "$1"; }
 
-# reboot_tpm N: what a reset of the machine does to its TPM.
+# reboot_tpm N: what an orderly restart of the machine does to its TPM. Without the
+# shutdown its clock would not be safe for some seconds, and no quote believed.
 reboot_tpm() {
+  eventually 20 tpm "$1" tpm2_shutdown --clear
   stop "tpm$1"
   boot_tpm "$1"
 }
