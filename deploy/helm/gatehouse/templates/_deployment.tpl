@@ -8,6 +8,10 @@ configuration says which work it does.
 {{- $name := printf "%s-%s" (include "gatehouse.name" .root) .role -}}
 {{- $admission := include "gatehouse.does" (dict "root" .root "role" .role "work" "admission") -}}
 {{- $attestation := include "gatehouse.does" (dict "root" .root "role" .role "work" "attestation") -}}
+{{- $ending := add (include "gatehouse.seconds" $values.shutdownDelay) (include "gatehouse.seconds" $values.drain) -}}
+{{- if le (int64 $values.terminationGracePeriodSeconds) $ending -}}
+{{- fail (printf "terminationGracePeriodSeconds %d: a pod that ends serves for shutdownDelay and drain, %d s together, and would be killed in it" (int64 $values.terminationGracePeriodSeconds) $ending) -}}
+{{- end -}}
 {{- $certManager := and (eq $values.certificates.mode "certManager") (or $admission $attestation) -}}
 ---
 apiVersion: apps/v1
@@ -24,8 +28,13 @@ spec:
   {{- end }}
   revisionHistoryLimit: 3
   strategy:
+    {{- if and (eq $values.antiAffinity "required") (gt (int .replicas) 1) }}
+    # There may be no node for one more: the new pods take the place of old ones, one after the other.
+    rollingUpdate: {maxUnavailable: 1, maxSurge: 0}
+    {{- else }}
     # The old pods serve until the new ones are ready.
     rollingUpdate: {maxUnavailable: 0, maxSurge: 1}
+    {{- end }}
   selector:
     matchLabels:
       {{- include "gatehouse.selector" $root | nindent 6 }}

@@ -50,6 +50,12 @@ admission controller
 {{- end -}}
 {{- end -}}
 
+{{/* Whole seconds of a duration as Go writes it. */}}
+{{- define "gatehouse.seconds" -}}
+{{- $start := toDate "2006-01-02" "2000-01-01" -}}
+{{- sub (mustDateModify (printf "+%s" .) $start | unixEpoch | int64) (unixEpoch $start | int64) -}}
+{{- end -}}
+
 {{- define "gatehouse.agentURL" -}}
 {{- .Values.agent.serverURL | default (printf "https://%s-attestation.%s.svc:8444" (include "gatehouse.name" .) .Release.Namespace) -}}
 {{- end -}}
