@@ -187,15 +187,26 @@ struct CertificateManager::Impl {
 
   Status Issue(const CertificateState& state, WallTime now) {
     ASSIGN_OR_RETURN(IssuedPair pair, MakeServer(state, options, now));
+    const ReplacedCas replaced = ReplacedCasOf(state, now);
+    const bool none = replaced.pem.empty();
+    Changes annotations;
+    if (state.tls.exists) annotations[std::string(kReplacedAnnotation)] = std::nullopt;
+    if (state.tls.exists && none) annotations[std::string(kRotatedAnnotation)] = std::nullopt;
+    if (replaced.just_now) annotations[std::string(kRotatedAnnotation)] = codec::FormatTime(now);
     return Write(kube::kSecrets, NameOf("-tls"), state.tls,
-                 {{"tls.crt", pair.certificate_pem}, {"tls.key", pair.key_pem}, {"ca.crt", BundleOf(state, now)}}, {},
-                 "kubernetes.io/tls");
+                 {{"tls.crt", pair.certificate_pem},
+                  {"tls.key", pair.key_pem},
+                  {"ca.crt", BundleOf(state, now)},
+                  {"previous-ca.crt", none ? std::nullopt : std::optional(replaced.pem)}},
+                 annotations, "kubernetes.io/tls");
   }
 
   Status Publish(const CertificateState& state, WallTime now) {
     Changes entries;
     if (std::string keys = SigningKeysOf(state); !keys.empty()) entries["signing-keys.pem"] = std::move(keys);
-    if (options.serving) entries["ca.crt"] = BundleOf(state, now);
+    if (options.serving) {
+      if (std::string bundle = BundleToPublish(state, now); !bundle.empty()) entries["ca.crt"] = std::move(bundle);
+    }
     return Write(kube::kConfigMaps, NameOf("-public"), state.published, entries);
   }
 
@@ -240,13 +251,19 @@ struct CertificateManager::Impl {
       case StepKind::kPublish:
         return Publish(state, now);
       case StepKind::kPatchWebhook:
-        return PatchWebhook(state.webhooks.at(step.webhook), BundleOf(state, now));
+        return PatchWebhook(state.webhooks.at(step.webhook), BundleToPublish(state, now));
       case StepKind::kMarkPublished:
         return Write(kube::kSecrets, ca, state.ca, {}, {{std::string(kPublishedAnnotation), codec::FormatTime(now)}});
       case StepKind::kPromote:
         return ReplaceCa(state, {state.ca.Entry("next-ca.crt"), state.ca.Entry("next-ca.key")}, now);
       case StepKind::kDropPrevious:
         return Write(kube::kSecrets, ca, state.ca, {{"previous-ca.crt", std::nullopt}},
+                     {{std::string(kRotatedAnnotation), std::nullopt}});
+      case StepKind::kMarkReplaced:
+        return Write(kube::kSecrets, NameOf("-tls"), state.tls, {},
+                     {{std::string(kReplacedAnnotation), ReplacedMark(state, now)}});
+      case StepKind::kDropReplaced:
+        return Write(kube::kSecrets, NameOf("-tls"), state.tls, {{"previous-ca.crt", std::nullopt}},
                      {{std::string(kRotatedAnnotation), std::nullopt}});
     }
     return Ok();

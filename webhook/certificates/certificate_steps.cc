@@ -38,6 +38,15 @@ std::optional<Pair> ReadPair(const std::string& certificate_pem, const std::stri
   return Pair{*certificate, *key};
 }
 
+// The serving certificate with its key. Ours is one certificate; somebody else's may have its chain behind it.
+std::optional<Pair> ReadLeaf(const StoredObject& tls, std::vector<Certificate>& chain) {
+  if (tls.ours) return ReadPair(tls.Entry("tls.crt"), tls.Entry("tls.key"));
+  auto list = Certificate::ListFromPem(tls.Entry("tls.crt"));
+  if (!list.ok() || list->empty()) return std::nullopt;
+  chain.assign(list->begin() + 1, list->end());
+  return ReadPair(ToPem(list->front()), tls.Entry("tls.key"));
+}
+
 std::optional<Pair> ReadCa(const StoredObject& object, const std::string& prefix, WallTime now) {
   auto pair = ReadPair(object.Entry(prefix + "ca.crt"), object.Entry(prefix + "ca.key"));
   if (!pair.has_value() || !pair->certificate.IsCa() || now >= pair->certificate.NotAfter()) return std::nullopt;
@@ -76,12 +85,52 @@ struct View {
   std::optional<Pair> ca;
   std::optional<Pair> next;
   std::optional<Certificate> previous;
-  std::optional<Pair> leaf;  // not expired
+  std::optional<Pair> leaf;           // not expired
+  std::vector<Certificate> chain;     // behind it
+  std::vector<Certificate> trusted;   // of N-ca: the CA, the next one, the previous one
+  std::vector<Certificate> replaced;  // that N-ca does not have any more
+  bool serving_replaced = false;      // one of them signed what is served
+  bool withheld = false;              // whoever gets the bundle would not trust what is served
   std::string bundle;
   std::string signing_keys;
   std::optional<WallTime> published;
   std::optional<WallTime> rotated;
 };
+
+bool Holds(const std::vector<Certificate>& list, const Certificate& certificate) {
+  return std::ranges::any_of(list, [&](const Certificate& one) { return one.Der() == certificate.Der(); });
+}
+
+bool ServedIsTrustedBy(const View& view, const std::vector<Certificate>& roots, WallTime now) {
+  if (!view.leaf.has_value() || roots.empty()) return false;
+  return VerifyChain(view.leaf->certificate, view.chain, roots, {now, std::string(kServerAuth), {}}).ok();
+}
+
+std::vector<Certificate> LiveCas(const std::string& pem, const std::vector<Certificate>& but, WallTime now) {
+  auto list = Certificate::ListFromPem(pem);
+  std::vector<Certificate> cas;
+  for (std::size_t i = 0; list.ok() && i < list->size(); ++i) {
+    const Certificate& one = list->at(i);
+    if (one.IsCa() && now < one.NotAfter() && !Holds(but, one) && !Holds(cas, one)) cas.push_back(one);
+  }
+  return cas;
+}
+
+// What N-ca had before, when it was lost or filled by hand: what N-tls remembers, and whatever signed the certificate
+// that is served now. That proof is asked for since N-public is a ConfigMap: who may write it shall not thereby name
+// CAs to the API server.
+void LookForReplaced(const CertificateState& state, WallTime now, View& view) {
+  if (!state.tls.ours) return;
+  view.replaced = LiveCas(state.tls.Entry("previous-ca.crt"), view.trusted, now);
+  if (ServedIsTrustedBy(view, view.trusted, now)) return;
+  for (const StoredObject* object : {&state.tls, &state.published}) {
+    for (const Certificate& one : LiveCas(object->Entry("ca.crt"), view.trusted, now)) {
+      if (!ServedIsTrustedBy(view, {one}, now)) continue;
+      view.serving_replaced = true;
+      if (!Holds(view.replaced, one)) view.replaced.push_back(one);
+    }
+  }
+}
 
 View Look(const CertificateState& state, WallTime now) {
   View view;
@@ -89,16 +138,26 @@ View Look(const CertificateState& state, WallTime now) {
   view.next = ReadCa(state.ca, "next-", now);
   view.previous = ReadCertificate(state.ca.Entry("previous-ca.crt"));
   if (view.previous.has_value() && (!view.previous->IsCa() || now >= view.previous->NotAfter())) view.previous.reset();
-  view.leaf = ReadPair(state.tls.Entry("tls.crt"), state.tls.Entry("tls.key"));
+  view.leaf = ReadLeaf(state.tls, view.chain);
   if (view.leaf.has_value() && now >= view.leaf->certificate.NotAfter()) view.leaf.reset();
   for (const auto* pair : {&view.ca, &view.next}) {
-    if (pair->has_value()) view.bundle += ToPem((*pair)->certificate);
+    if (pair->has_value()) view.trusted.push_back((*pair)->certificate);
   }
-  if (view.previous.has_value()) view.bundle += ToPem(*view.previous);
+  if (view.previous.has_value()) view.trusted.push_back(*view.previous);
+  LookForReplaced(state, now, view);
+  for (const auto* list : {&view.trusted, &view.replaced}) {
+    for (const Certificate& one : *list) view.bundle += ToPem(one);
+  }
+  view.withheld =
+      state.tls.exists && !state.tls.ours && !view.bundle.empty() && !ServedIsTrustedBy(view, view.trusted, now);
   view.signing_keys = SigningKeysOf(state);
   view.published = TimeOf(state.ca, kPublishedAnnotation);
   view.rotated = TimeOf(state.ca, kRotatedAnnotation);
   return view;
+}
+
+std::string FingerprintOf(const View& view) {
+  return view.ca.has_value() ? view.ca->certificate.Fingerprint().text() : "";
 }
 
 // Puts the plan together: the first step that is due and may be taken, problems, and when the next one is due.
@@ -107,11 +166,18 @@ class Planner {
   Planner(const CertificateState& state, const CertificateOptions& options, WallTime now, const std::set<Step>& failed)
       : state_(state), options_(options), now_(now), failed_(failed), view_(Look(state, now)) {
     plan_.wait = kNoWait;
+    spread_ = !view_.withheld;
   }
 
   CertificatePlan Make() {
     Attestation();
     if (options_.serving) {
+      if (view_.withheld) {
+        Problem("tls", "lacks the label " + std::string(kManagedBy) + "=" + std::string(kUs) +
+                           " and holds nothing that the CA of " + options_.name +
+                           "-ca vouches for: the CA bundles of clients are left as they are; delete the Secret to have "
+                           "a certificate issued, or put the CA that issued it there");
+      }
       Authority();
       if (!view_.leaf.has_value()) Leaf("there is none that can be used");
     }
@@ -119,6 +185,7 @@ class Planner {
     if (!options_.serving) return std::move(plan_);
     Bundles();
     RenewLeaf();
+    DropReplaced();
     Rotate();
     return std::move(plan_);
   }
@@ -182,12 +249,14 @@ class Planner {
   }
 
   void Leaf(std::string why) {
+    if (view_.withheld) return;  // said already
     if (view_.ca.has_value()) DueOn(state_.tls, "tls", {StepKind::kIssue}, std::move(why));
   }
 
   void Publish() {
     bool keys = view_.signing_keys.empty() || state_.published.Entry("signing-keys.pem") == view_.signing_keys;
-    bool bundle = !options_.serving || view_.bundle.empty() || state_.published.Entry("ca.crt") == view_.bundle;
+    bool bundle =
+        !options_.serving || view_.bundle.empty() || view_.withheld || state_.published.Entry("ca.crt") == view_.bundle;
     if (!keys || !bundle) {
       spread_ = false;
       DueOn(state_.published, "public", {StepKind::kPublish},
@@ -197,7 +266,7 @@ class Planner {
 
   void Bundles() {
     if (view_.bundle.empty()) return;
-    if (view_.leaf.has_value() && state_.tls.Entry("ca.crt") != view_.bundle) {
+    if (view_.leaf.has_value() && !view_.withheld && state_.tls.Entry("ca.crt") != view_.bundle) {
       spread_ = false;
       DueOn(state_.tls, "tls", {StepKind::kBundleTls}, "its CA bundle differs");
     }
@@ -214,7 +283,7 @@ class Planner {
       if (!webhook.exists) plan_.problems.push_back(name + " does not exist, so the API server does not ask");
       bool right = std::all_of(webhook.ca_bundles.begin(), webhook.ca_bundles.end(),
                                [&](const auto& bundle) { return bundle.second == view_.bundle; });
-      if (right) continue;
+      if (right || view_.withheld) continue;
       spread_ = false;
       Due({StepKind::kPatchWebhook, i}, "a caBundle of " + name + " differs");
     }
@@ -223,13 +292,37 @@ class Planner {
   void RenewLeaf() {
     if (!view_.leaf.has_value() || !view_.ca.has_value()) return;
     const Certificate& leaf = view_.leaf->certificate;
-    auto chain = crypto::VerifyChain(leaf, {}, {view_.ca->certificate}, {now_, std::string(kServerAuth), {}});
-    leaf_is_new_ = chain.ok();
-    if (!chain.ok()) return Leaf("it is not issued by the present CA");
+    leaf_is_new_ = ServedIsTrustedBy(view_, {view_.ca->certificate}, now_);
+    if (!leaf_is_new_) {
+      // A CA that nobody announced: what it signs is served when all know it, or when there is no more time.
+      if (view_.serving_replaced && !Reached(RenewalOf(leaf)) && !ReplacementIsKnown()) return;
+      return Leaf("it is not issued by the present CA");
+    }
     if (crypto::ServerNames(leaf) != WantedNames(options_)) return Leaf("it has other names than configured");
     // One that ends with its CA cannot be renewed to last longer.
     bool better = leaf.NotAfter() + std::chrono::seconds(1) < view_.ca->certificate.NotAfter();
     if (better && Reached(RenewalOf(leaf))) Leaf("two thirds of its validity have passed");
+  }
+
+  bool ReplacementIsKnown() {
+    if (!spread_) return false;
+    auto mark = state_.tls.annotations.find(std::string(kReplacedAnnotation));
+    const std::string text = mark == state_.tls.annotations.end() ? "" : mark->second;
+    const std::size_t space = text.find(' ');
+    auto since = codec::ParseTime(text.substr(0, space));
+    if (space == std::string::npos || text.substr(space + 1) != FingerprintOf(view_) || !since.ok()) {
+      Due({StepKind::kMarkReplaced}, "the CA that replaced another by hand is known to all");
+      return false;
+    }
+    return Reached(*since + options_.overlap);
+  }
+
+  void DropReplaced() {
+    if (!state_.tls.ours || state_.tls.Entry("previous-ca.crt").empty() || !leaf_is_new_) return;
+    auto since = TimeOf(state_.tls, kRotatedAnnotation);
+    if (!since.has_value() || Reached(*since + options_.overlap)) {
+      Due({StepKind::kDropReplaced}, "the CA that was replaced by hand signed nothing that is still in use");
+    }
   }
 
   void Rotate() {
@@ -290,6 +383,10 @@ std::string_view Name(StepKind kind) {
       return "take the next CA into use";
     case StepKind::kDropPrevious:
       return "drop the previous CA";
+    case StepKind::kMarkReplaced:
+      return "note that the CA which replaced another is published";
+    case StepKind::kDropReplaced:
+      return "drop the CA that was replaced";
   }
   return "";
 }
@@ -330,6 +427,22 @@ Result<IssuedPair> MakeServer(const CertificateState& state, const CertificateOp
 
 std::string BundleOf(const CertificateState& state, WallTime now) {
   return Look(state, now).bundle;
+}
+
+std::string BundleToPublish(const CertificateState& state, WallTime now) {
+  View view = Look(state, now);
+  return view.withheld ? "" : view.bundle;
+}
+
+ReplacedCas ReplacedCasOf(const CertificateState& state, WallTime now) {
+  const View view = Look(state, now);
+  ReplacedCas cas{.just_now = view.serving_replaced};
+  for (const Certificate& one : view.replaced) cas.pem += ToPem(one);
+  return cas;
+}
+
+std::string ReplacedMark(const CertificateState& state, WallTime now) {
+  return codec::FormatTime(now) + " " + FingerprintOf(Look(state, now));
 }
 
 std::string SigningKeysOf(const CertificateState& state) {

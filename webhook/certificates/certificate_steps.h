@@ -5,6 +5,10 @@
 // CA of one's own), and never written; what is wrong with it is a problem for an operator to see. N-attestation is
 // never overwritten at all, whoever's it is: its key signed the bindings of every node, so another key in its place
 // makes every node a stranger. Entries that are missing from it are added if the object is ours.
+//
+// What is served must be trusted by those who have the bundle. So the bundle is not given to anybody while N-tls is
+// somebody else's and our CAs do not vouch for it; and a CA that N-ca lost, or that was replaced there by hand, stays
+// in the bundle while what it signed is served, and for the overlap after it (N-tls remembers it: previous-ca.crt).
 #pragma once
 
 #include <map>
@@ -23,6 +27,9 @@ inline constexpr std::string_view kUs = "gatehouse";
 // Annotations of N-ca, RFC 3339: since when all that trusts knows the next CA; since when the CA is in use.
 inline constexpr std::string_view kPublishedAnnotation = "gatehouse.dev/next-ca-published";
 inline constexpr std::string_view kRotatedAnnotation = "gatehouse.dev/ca-rotated";
+// Annotations of N-tls: since when all that trusts knows the CA that was put in the place of the one which signed what
+// is served (with the fingerprint of that CA); kRotatedAnnotation: since when what is served is signed by it.
+inline constexpr std::string_view kReplacedAnnotation = "gatehouse.dev/replaced-ca-published";
 
 // A Secret or ConfigMap as it was read. Entries are decoded; one that is not base64 is kept as it is, and will be no
 // PEM. Empty ones are absent.
@@ -65,6 +72,8 @@ enum class StepKind : std::uint8_t {
   kMarkPublished,
   kPromote,  // the next CA becomes the CA, the CA the previous one
   kDropPrevious,
+  kMarkReplaced,  // the CA that replaced another by hand is known to all
+  kDropReplaced,
 };
 [[nodiscard]] std::string_view Name(StepKind kind);
 
@@ -98,8 +107,18 @@ struct IssuedPair {
 [[nodiscard]] Result<IssuedPair> MakeServer(const CertificateState& state, const CertificateOptions& options,
                                             WallTime now);
 
-// All that is to be trusted: the CA, the next one, the previous one.
+// All that is to be trusted: the CA, the next one, the previous one, those that were replaced by hand.
 [[nodiscard]] std::string BundleOf(const CertificateState& state, WallTime now);
+// The bundle for N-public and caBundles; "" if they are to be left as they are.
+[[nodiscard]] std::string BundleToPublish(const CertificateState& state, WallTime now);
+// CAs of the bundle that N-ca does not have, for N-tls to remember.
+struct ReplacedCas {
+  std::string pem = {};
+  bool just_now = false;  // one of them signed what is served up to now
+};
+[[nodiscard]] ReplacedCas ReplacedCasOf(const CertificateState& state, WallTime now);
+// The value of kReplacedAnnotation, as of now.
+[[nodiscard]] std::string ReplacedMark(const CertificateState& state, WallTime now);
 // The public keys that verify results, the present one first; "" while there is none.
 [[nodiscard]] std::string SigningKeysOf(const CertificateState& state);
 // The previous CA to keep when another one takes the place of the CA: "" if it is of no use to anybody.

@@ -150,6 +150,7 @@ TEST_F(KeyFilesTest, HalfOfAPairLeavesBothAsTheyWere) {
   PutAll();
   Start();
   ASSERT_TRUE(AwaitFile("tls.key", "key 1"));
+  ASSERT_TRUE(Await([&] { return files_->Ready(); }));
   for (const Half& half :
        {Half{"key missing", R"({"tls.crt":"bmV3"})", "tls.key: is missing"},
         Half{"key empty", R"({"tls.crt":"bmV3","tls.key":""})", "tls.key: is missing or empty"},

@@ -55,6 +55,12 @@ CertificateState WithNext(CertificateState state) {
   return state;
 }
 
+// As an operator does, or whoever lost N-ca; all know it.
+void ReplaceCa(CertificateState& state) {
+  state.ca.entries = Good().ca.entries;
+  PutBundles(state);
+}
+
 struct Row {
   const char* what;
   std::function<void(CertificateState&, CertificateOptions&)> change;
@@ -111,10 +117,59 @@ TEST(NextStep, Table) {
       {"leaf of another CA",
        [](State& s, Opts&) {
          State o = Good();
-         s.tls.entries = o.tls.entries;
-         PutBundles(s);
+         for (const char* entry : {"tls.crt", "tls.key"}) s.tls.entries[entry] = o.tls.Entry(entry);
        },
        StepKind::kIssue},
+      {"leaf of a CA that was replaced, the bundles lack the new one",
+       [](State& s, Opts&) { s.ca.entries = Good().ca.entries; }, StepKind::kPublish},
+      {"leaf of a CA that was replaced, known to all", [](State& s, Opts&) { ReplaceCa(s); }, StepKind::kMarkReplaced},
+      {"leaf of a CA that was replaced, published just now",
+       [](State& s, Opts&) {
+         ReplaceCa(s);
+         s.tls.annotations[std::string(kReplacedAnnotation)] = ReplacedMark(s, kNow - std::chrono::minutes(59));
+       },
+       StepKind::kNothing},
+      {"leaf of a CA that was replaced, published long enough",
+       [](State& s, Opts&) {
+         ReplaceCa(s);
+         s.tls.annotations[std::string(kReplacedAnnotation)] = ReplacedMark(s, kNow - std::chrono::hours(1));
+       },
+       StepKind::kIssue},
+      {"leaf of a CA that was replaced, another one published long enough",
+       [](State& s, Opts&) {
+         s.tls.annotations[std::string(kReplacedAnnotation)] = ReplacedMark(s, kNow - kDay);
+         ReplaceCa(s);
+       },
+       StepKind::kMarkReplaced},
+      {"leaf of a CA that was replaced, others' webhooks cannot be read",
+       [](State& s, Opts&) {
+         ReplaceCa(s);
+         s.webhooks[0].unreadable = "denied";
+       },
+       StepKind::kNothing},
+      {"replaced CA, what it signed was served just now",
+       [](State& s, Opts&) {
+         s.tls.entries["previous-ca.crt"] = Good().ca.Entry("ca.crt");
+         PutBundles(s);
+         s.tls.annotations[std::string(kRotatedAnnotation)] = Of(kNow);
+       },
+       StepKind::kNothing},
+      {"replaced CA, what it signed was served long ago",
+       [](State& s, Opts&) {
+         s.tls.entries["previous-ca.crt"] = Good().ca.Entry("ca.crt");
+         PutBundles(s);
+         s.tls.annotations[std::string(kRotatedAnnotation)] = Of(kNow - kDay);
+       },
+       StepKind::kDropReplaced},
+      {"tls of others under our CA", [](State& s, Opts&) { s.tls.ours = false; }, StepKind::kNothing},
+      {"tls of others under another CA, our bundles nowhere",
+       [](State& s, Opts&) {
+         s.tls = Good().tls;
+         s.tls.ours = false;
+         s.published.entries["ca.crt"] = "x";
+         s.webhooks[0].ca_bundles["v"] = "x";
+       },
+       StepKind::kNothing},
       {"another name wanted", [](State&, Opts& o) { o.dns_names = {"b.example"}; }, StepKind::kIssue},
       {"a name more wanted", [](State&, Opts& o) { o.dns_names.emplace_back("b.example"); }, StepKind::kIssue},
       {"the name in capitals", [](State&, Opts& o) { o.dns_names = {"A.EXAMPLE"}; }, StepKind::kNothing},
