@@ -30,7 +30,8 @@ SETS = {
         "attestation": {"clientCA": PEM, "tokensSecret": "tokens", "service": {"type": "LoadBalancer", "clusterIP": "10.96.0.21", "annotations": {"a": "b"}}},
         "mutate": {"failurePolicy": "Ignore"},
         "csr": {"approve": True},
-        "certificates": {"validity": "20m", "caValidity": "2h", "overlap": "1m", "extraNames": ["gatehouse.example", "192.0.2.1"]},
+        "certificates": {"validity": "20m", "caValidity": "2h", "overlap": "1m", "extraNames": ["gatehouse.example", "192.0.2.1"],
+                         "ownSecrets": ["ca"]},
         "registry": {"insecure": ["registry.test:5000"], "localAddressExceptions": ["registry.test:5000"], "ca": PEM, "credentialsSecret": "passwords"},
         "cache": {"positiveTtl": "1m", "entries": 100},
         "config": {"admission": {"budgetMargin": "500ms"}, "registry": {"hosts": [{"host": "registry.example", "ca": "/etc/extra/ca.crt"}]}},
@@ -47,7 +48,8 @@ SETS = {
                        "dashboard": {"enabled": True}},
     },
     "device plugin": {"agent": {"tpm": {"access": "devicePlugin", "resource": "tpm.example/tpmrm"}, "capabilities": ["DAC_OVERRIDE"], "seLinuxOptions": {"type": "spc_t"}},
-                      "networkPolicy": {"enabled": False}, "mutate": {"enabled": False}, "rbac": {"aggregate": False}, "replicas": 1},
+                      "networkPolicy": {"enabled": False}, "mutate": {"enabled": False}, "rbac": {"aggregate": False}, "replicas": 1, "uninstallHooks": False,
+                      "admission": {"skipUnchanged": False}},
     "autoscaled": {"replicas": 1, "autoscaling": {"enabled": True}, "monitoring": {"rules": {"enabled": True}}, "certificates": {"validity": "30m"}},
 }
 
@@ -59,7 +61,9 @@ BAD = {
     "timeout": ({"admission": {"timeoutSeconds": 31}}, "timeoutSeconds"),
     "unmatched": ({"admission": {"unmatchedImages": "audit"}}, "unmatchedImages"),
     "no replicas": ({"replicas": 0}, "replicas"),
-    "digest": ({"image": {"digest": "latest"}}, "digest"),
+    "digest": ({"image": {"repository": "x", "digest": "latest"}}, "digest"),
+    "whose image?": ({"image": {"tag": "1"}}, "image.repository"),
+    "own Secret": ({"certificates": {"ownSecrets": ["gatehouse-ca"]}}, "ownSecrets"),
     "duration": ({"certificates": {"validity": "90 days"}}, "validity"),
     "mode": ({"certificates": {"mode": "certmanager"}}, "mode"),
     "access": ({"agent": {"tpm": {"access": "hostPath"}}}, "access"),
@@ -87,6 +91,7 @@ def check(condition, *what):
 
 
 def helm(*arguments, values):
+    values = {"image": {"repository": "registry.example/gatehouse"}, **values}
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
         yaml.safe_dump(values, file)
         file.flush()
@@ -185,7 +190,7 @@ def check_agent(who, owner, spec, container):
     check(security.get("privileged") or security["capabilities"]["drop"] == ["ALL"] and security["allowPrivilegeEscalation"] is False, who, security)
 
 
-def check_webhooks(name, version, things):
+def check_webhooks(name, version, values, things):
     rules = set()
     for configuration in [t for t in things if t["kind"].endswith("WebhookConfiguration") and t.get("webhooks")]:
         for webhook in configuration["webhooks"]:
@@ -193,7 +198,13 @@ def check_webhooks(name, version, things):
             check("objectSelector" not in webhook, who, "whoever writes a pod writes its labels")
             check(webhook["clientConfig"]["service"]["namespace"] == "gatehouse-system", who)
             check(any(t["kind"] == "Service" and t["metadata"]["name"] == webhook["clientConfig"]["service"]["name"] for t in things), who, "its Service")
-            check("matchConditions" not in webhook or version == "1.35", who, "matchConditions")
+            conditions = webhook.get("matchConditions", [])
+            check(not conditions or version == "1.35", who, "matchConditions")
+            wanted = [c["name"] for c in values.get("admission", {}).get("matchConditions", [])] if webhook["name"] == "validate.gatehouse.dev" else []
+            wanted = (["changes"] if values.get("admission", {}).get("skipUnchanged", True) else []) + wanted
+            check(version != "1.35" or [c["name"] for c in conditions] == wanted, who, conditions)
+            changes = next((c["expression"] for c in conditions if c["name"] == "changes"), "")
+            check(not changes or all(f"object.{part} != oldObject.{part}" in changes for part in ("spec", "template", "metadata.labels")), who, changes)
             for rule in webhook["rules"]:
                 check(not {"DELETE", "CONNECT", "*"} & set(rule["operations"]), who, rule)
                 rules |= {(webhook["name"], resource, operation) for resource in rule["resources"] for operation in rule["operations"]}
@@ -262,6 +273,29 @@ def check_configurations(name, things):
                     check('"reason":"file-unreadable"' in out.stderr and "/etc/gatehouse/public/ca.crt" in out.stderr, who, out.stderr)
 
 
+def check_hooks(name, values, things):
+    """What an uninstall deletes beside the release: all that was made at run time, whoever made it, and nothing that is the operator's."""
+    hooks = {(t["metadata"]["annotations"]["helm.sh/hook"], t["kind"], t["metadata"]["name"]) for t in things
+             if t["metadata"].get("annotations", {}).get("helm.sh/hook") in ("pre-delete", "post-delete")}
+    if not values.get("uninstallHooks", True):
+        return check(not hooks, name, hooks)
+    own = values.get("certificates", {}).get("ownSecrets", [])
+    secrets = {"ca", "tls"} | ({"attestation"} if values.get("crds", {}).get("keep") is False else set())
+    wanted = {("post-delete", "Secret", f"gatehouse-{secret}") for secret in secrets if secret not in own}
+    wanted |= {("post-delete", "ConfigMap", "gatehouse-public"), ("post-delete", "Lease", "gatehouse-leader")}
+    wanted |= {("pre-delete", t["kind"], "gatehouse") for t in things if t["kind"].endswith("WebhookConfiguration")}
+    check(hooks == wanted, name, hooks ^ wanted)
+
+
+def check_mutation(name, things):
+    """Turning mutation on needs no pod to start anew: every configuration serves it and keeps its caBundle, whether or not it is there."""
+    for thing in [t for t in things if t["kind"] == "ConfigMap" and "webhook.yaml" in t.get("data", {})]:
+        config = yaml.safe_load(thing["data"]["webhook.yaml"])
+        check("admission" not in config or config["admission"]["mutate"] == {"enabled": True}, name, config.get("admission"))
+        certificates = config["kubernetes"].get("certificates")
+        check(certificates is None or certificates["webhookConfigurations"] == {"validating": "gatehouse", "mutating": "gatehouse"}, name, certificates)
+
+
 def check_metrics(things):
     """Dashboard and alerts use families that there are, and every family is on the dashboard."""
     families = set(re.findall(r'"(gatehouse_[a-z_]+)"', (REPO / "common/telemetry/metrics.cc").read_text()))
@@ -284,7 +318,9 @@ def main():
             check_pods(name, things)
             check_budgets(name, version, things)
             check_alerts(name, values, things)
-            check_webhooks(name, version, things)
+            check_webhooks(name, version, values, things)
+            check_hooks(name, values, things)
+            check_mutation(name, things)
             check_rights(name, things)
             check_network(name, values, things)
             if version == "1.35":

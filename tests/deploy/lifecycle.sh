@@ -25,7 +25,10 @@ rights() { # lines "may|may_not ACCOUNT VERB RESOURCE NAME NAMESPACE SUBRESOURCE
 # What the leader makes and writes at run time.
 act_as_leader() {
   local secret
-  for secret in ca tls attestation; do K -n $NS create secret generic gatehouse-$secret --from-literal=x=y; done
+  for secret in ca tls attestation; do
+    K -n $NS create secret generic gatehouse-$secret --from-literal=x=y
+    K -n $NS label secret gatehouse-$secret app.kubernetes.io/managed-by=gatehouse
+  done
   K -n $NS create configmap gatehouse-public --from-literal=ca.crt=x
   K -n $NS create -f - <<<'{"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "gatehouse-leader"}}'
   openssl req -x509 -newkey rsa:2048 -nodes -keyout /dev/null -subj /CN=x -days 1 -out "$DIR/ca.crt" 2>/dev/null
@@ -39,16 +42,24 @@ ours() { # every object of ours that there is, whatever its kind
   kinds=$(K api-resources --verbs=list -o name | grep -vE '^(events|componentstatuses|apiservices)' | paste -sd, -)
   K get "$kinds" --all-namespaces --ignore-not-found -o name 2>/dev/null | grep gatehouse | grep -v "^namespace/$NS\$" | sort || true
 }
+only_left() { [ "$(ours)" = "$1" ]; }
 nothing_left() { [ -z "$(ours)" ]; }
 deployments() { K -n $NS get deployments -o 'jsonpath={.items[*].metadata.name}'; }
 
+not_labelled() { # NAMESPACE WHAT OPTION...
+  if H install gatehouse "$CHART" --set image.repository=gatehouse "${@:3}" >"$DIR/out" 2>&1; then fail "$2 was accepted"; fi
+  grep -q "kubectl label namespace $1 " "$DIR/out" || fail "$(cat "$DIR/out")"
+}
+
 check_install() {
   K create namespace $NS >/dev/null
-  if H install gatehouse "$CHART" >"$DIR/out" 2>&1; then fail "an unlabelled namespace before 1.21 was accepted"; fi
-  grep -q 'kubectl label namespace' "$DIR/out" || fail "$(cat "$DIR/out")"
-  ok "before 1.21 the namespace must be labelled first"
-  K label namespace $NS kube-system gatehouse.dev/admission=exempt >/dev/null
-  H install gatehouse "$CHART" >"$DIR/out" 2>&1 || fail "$(cat "$DIR/out")"
+  not_labelled $NS "an unlabelled namespace before 1.21"
+  not_labelled unborn "a namespace before 1.21 that is not there yet" --namespace unborn --create-namespace
+  K label namespace $NS gatehouse.dev/admission=exempt >/dev/null
+  not_labelled kube-system "an unlabelled kube-system before 1.21"
+  ok "before 1.21 namespaces must be labelled first"
+  K label namespace kube-system gatehouse.dev/admission=exempt >/dev/null
+  H install gatehouse "$CHART" --set image.repository=gatehouse >"$DIR/out" 2>&1 || fail "$(cat "$DIR/out")"
   wait_for 10 K get imagepolicies
   ok "helm install"
 }
@@ -57,16 +68,16 @@ check_upgrade() {
   local bundle
   act_as_leader >/dev/null
   bundle=$(webhook clientConfig.caBundle)
-  H upgrade gatehouse "$CHART" --set log.level=debug,admission.timeoutSeconds=9 >"$DIR/out" 2>&1 || fail "$(cat "$DIR/out")"
+  H upgrade gatehouse "$CHART" --set image.repository=gatehouse --set log.level=debug,admission.timeoutSeconds=9 >"$DIR/out" 2>&1 || fail "$(cat "$DIR/out")"
   [ "$(webhook timeoutSeconds) $(webhook clientConfig.caBundle)" = "9 $bundle" ] || fail "caBundle after an upgrade"
   ok "helm upgrade keeps the caBundle"
   [ "$(K -n $NS get secret gatehouse-ca -o 'jsonpath={.data.x}')" = eQ== ] || fail "a Secret after an upgrade"
   ok "helm upgrade keeps the leader's Secrets"
-  H upgrade gatehouse "$CHART" --set roles.split=true >"$DIR/out" 2>&1 || fail "$(cat "$DIR/out")"
+  H upgrade gatehouse "$CHART" --set image.repository=gatehouse --set roles.split=true >"$DIR/out" 2>&1 || fail "$(cat "$DIR/out")"
   [ "$(deployments)" = "gatehouse-admission gatehouse-attestation gatehouse-controller" ] || fail "Deployments of split roles: $(deployments)"
   ok "helm upgrade splits the roles"
   rights <"$REPO/tests/deploy/rights.txt"
-  H upgrade gatehouse "$CHART" --set networkPolicy.enabled=true,autoscaling.enabled=true,monitoring.dashboard.enabled=true,certificates.overlap=2h \
+  H upgrade gatehouse "$CHART" --set image.repository=gatehouse --set networkPolicy.enabled=true,autoscaling.enabled=true,monitoring.dashboard.enabled=true,certificates.overlap=2h \
     --set agent.tpm.access=devicePlugin,agent.tpm.resource=tpm.example/tpmrm \
     --set registry.credentialsSecret=passwords,attestation.tokensSecret=tokens,attestation.service.type=NodePort >"$DIR/out" 2>&1 || fail "$(cat "$DIR/out")"
   ok "helm upgrade to everything that this server serves"
@@ -83,13 +94,19 @@ check_uninstall() {
   [ "$(grep -c '^customresourcedefinition' <<<"$left")" -eq 6 ] || fail "CRDs after an uninstall: $left"
   ok "helm uninstall keeps CRDs, and the key of what is kept in them, and nothing else"
   K -n $NS create serviceaccount default >/dev/null # which no controller makes here
-  H template gatehouse "$CHART" --show-only templates/tests/test.yaml | K create --dry-run=server -f - >"$DIR/out" 2>&1 || fail "$(cat "$DIR/out")"
+  H template gatehouse "$CHART" --set image.repository=gatehouse --show-only templates/tests/test.yaml | K create --dry-run=server -f - >"$DIR/out" 2>&1 || fail "$(cat "$DIR/out")"
   ok "the objects of helm test"
-  H install gatehouse "$CHART" --set crds.keep=false,mutate.enabled=false,csr.approve=true,attestation.service.clusterIP=10.96.0.77 >"$DIR/out" 2>&1 || fail "$(cat "$DIR/out")"
+  K -n $NS create secret generic gatehouse-ca --from-literal=ca.crt=own >/dev/null
+  K -n $NS create secret generic gatehouse-tls --from-literal=tls.crt=x >/dev/null
+  K -n $NS annotate secret gatehouse-tls cert-manager.io/certificate-name=gatehouse-tls >/dev/null
+  H install gatehouse "$CHART" --set image.repository=gatehouse --set crds.keep=false,mutate.enabled=false,csr.approve=true,attestation.service.clusterIP=10.96.0.77 >"$DIR/out" 2>&1 || fail "$(cat "$DIR/out")"
   ok "helm install takes the CRDs over that were kept"
   rights <<<"may webhook update certificatesigningrequests.certificates.k8s.io - default approval"
   H uninstall gatehouse >"$DIR/out" 2>&1 || fail "$(cat "$DIR/out")"
-  wait_for 20 nothing_left
+  wait_for 20 only_left secret/gatehouse-ca
+  ok "helm uninstall keeps a CA that was there before, and takes what cert-manager made"
+  K -n $NS delete secret gatehouse-ca >/dev/null
+  nothing_left || fail "$(ours)"
   ok "helm uninstall with crds.keep=false leaves nothing"
 }
 

@@ -46,7 +46,7 @@ K create namespace $NS >/dev/null
 K label namespace $NS kube-system gatehouse.dev/admission=exempt >/dev/null
 K create namespace demo >/dev/null
 K -n demo create serviceaccount default >/dev/null
-H install gatehouse "$CHART" --set roles.split=true,shutdownDelay=0s >"$DIR/out" 2>&1 || fail "$(cat "$DIR/out")"
+H install gatehouse "$CHART" --set image.repository=gatehouse --set roles.split=true,shutdownDelay=0s >"$DIR/out" 2>&1 || fail "$(cat "$DIR/out")"
 # Which no controller makes here: the way from the Service to the process.
 create '{"apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": "gatehouse-webhook", "namespace": "gatehouse-system"},
   "subsets": [{"addresses": [{"ip": "10.0.0.1"}], "ports": [{"name": "https", "port": 8443}]}]}' >/dev/null

@@ -16,9 +16,8 @@ kubernetes:
       {{- include "gatehouse.certificateNames" .root | nindent 6 }}
     webhookConfigurations:
       validating: {{ $name }}
-      {{- if $values.mutate.enabled }}
+      # Named and served whether or not it is there, so that it can be turned on without a gap.
       mutating: {{ $name }}
-      {{- end }}
     validity: {{ $values.certificates.validity }}
     caValidity: {{ $values.certificates.caValidity }}
     overlap: {{ $values.certificates.overlap }}
@@ -36,9 +35,7 @@ admission:
   unmatchedNodes: {{ $values.admission.unmatchedNodes }}
   maxConcurrent: {{ $values.admission.maxConcurrent }}
   defaultTimeout: {{ $values.admission.timeoutSeconds }}s
-  {{- if $values.mutate.enabled }}
   mutate: {enabled: true}
-  {{- end }}
 {{- end }}
 {{- if include "gatehouse.does" (dict "root" .root "role" .role "work" "attestation") }}
 attestation:

@@ -25,10 +25,11 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
 
 {{- define "gatehouse.image" -}}
 {{- $image := .Values.image -}}
+{{- $repository := required "image.repository: the image is yours to build and to push (docs/install.md)" $image.repository -}}
 {{- if $image.digest -}}
-{{ $image.repository }}@{{ $image.digest }}
+{{ $repository }}@{{ $image.digest }}
 {{- else -}}
-{{ $image.repository }}:{{ $image.tag | default .Chart.AppVersion }}
+{{ $repository }}:{{ $image.tag | default .Chart.AppVersion }}
 {{- end -}}
 {{- end -}}
 
@@ -99,12 +100,37 @@ matchExpressions:
 {{- end }}
 {{- end -}}
 
+{{/*
+What an update leaves as it was is not judged again, so there is no need to ask, and without being asked nobody refuses: an object with
+finalizers can go while Gatehouse is down. Labels count, since policies select by those of pods. (dict "root" . "conditions" FURTHER)
+*/}}
+{{- define "gatehouse.matchConditions" -}}
+{{- $conditions := .conditions -}}
+{{- if .root.Values.admission.skipUnchanged -}}
+{{- $changed := "(has(object.%[1]s) != has(oldObject.%[1]s) || has(object.%[1]s) && object.%[1]s != oldObject.%[1]s)" -}}
+{{- $expression := printf (printf "request.operation != 'UPDATE' || %s || %s || %s" $changed (replace "[1]" "[2]" $changed) (replace "[1]" "[3]" $changed)) "spec" "template" "metadata.labels" -}}
+{{- $conditions = prepend $conditions (dict "name" "changes" "expression" $expression) -}}
+{{- end -}}
+{{- if and $conditions (semverCompare ">=1.30-0" .root.Capabilities.KubeVersion.Version) -}}
+matchConditions:
+{{- range $conditions }}
+  - name: {{ .name }}
+    expression: {{ toJson .expression }}
+{{- end }}
+{{- end -}}
+{{- end -}}
+
 {{/* Before 1.21 our own namespace must have the label before our pods ask for admission. Nothing is found without a cluster. */}}
 {{- define "gatehouse.checkNamespace" -}}
 {{- if semverCompare "<1.21-0" .Capabilities.KubeVersion.Version -}}
-{{- $namespace := lookup "v1" "Namespace" "" .Release.Namespace -}}
-{{- if and $namespace (ne (dig "metadata" "labels" "gatehouse.dev/admission" "" $namespace) "exempt") -}}
-{{- fail (printf "Kubernetes before 1.21: run this first: kubectl label namespace kube-system %s gatehouse.dev/admission=exempt" .Release.Namespace) -}}
+{{- /* A namespace that --create-namespace is to make has no label either. */}}
+{{- if lookup "v1" "Namespace" "" "kube-system" -}}
+{{- range $name := prepend .Values.admission.exemptNamespaces .Release.Namespace | uniq -}}
+{{- $namespace := lookup "v1" "Namespace" "" $name -}}
+{{- if and (or $namespace (eq $name $.Release.Namespace)) (ne (dig "metadata" "labels" "gatehouse.dev/admission" "" $namespace) "exempt") -}}
+{{- fail (printf "Kubernetes before 1.21: namespace %s has no label that exempts it. Run this first (create the namespace if it is not there): kubectl label namespace %s gatehouse.dev/admission=exempt" $name $name) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
