@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # image.sh OUT.tar [--no-cache]: builds the image of the Dockerfile with buildah (no docker, no daemon; as root) and writes it to OUT.tar as an OCI
-# archive. Prints its digest and its compressed size. Where docker is: `docker build -t gatehouse .`
+# archive. Prints its digest and its compressed size, and which packages are others than those of deploy/packages.lock. Where docker is:
+# `docker build -t gatehouse .`
 #
 # GATEHOUSE_BASE is another base image (Debian 12) in buildah's store. With --no-cache neither layers nor compiled objects of earlier builds are used.
 set -euo pipefail
@@ -43,3 +44,5 @@ buildah "${B[@]}" push --quiet --format oci "localhost/gatehouse:$VERSION" "oci-
 buildah "${B[@]}" rmi --prune >/dev/null 2>&1 || true
 tar -xOf "$OUT" index.json | python3 -c 'import json, sys; print("digest", json.load(sys.stdin)["manifests"][0]["digest"])'
 echo "bytes $(stat -c %s "$OUT")"
+# Not an error: who builds gets the security updates of the day. It is another image than the recorded one, though.
+"$REPO/deploy/packages.py" "$OUT"
