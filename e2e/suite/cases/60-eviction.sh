@@ -6,10 +6,10 @@ pod_gone() { ! KD get pod "$1"; }
 
 evicted() {
   local since
-  untrusted_taint '{"taint": "NoExecute", "grace": "3s", "maxEvicted": {"nodes": 1, "within": "1h"}}' >/dev/null || return 1
-  # The node that has no agent would use up what may be evicted.
-  K patch nodepolicy measured-boot --type=merge \
-    -p "{\"spec\": {\"nodes\": [{\"glob\": \"$(node 1)\"}, {\"glob\": \"$(node 3)\"}]}}" >/dev/null || return 1
+  # In one step: the node that has no agent would use up what may be evicted.
+  K patch nodepolicy measured-boot --type=merge -p "$(jq -nc --arg a "$(node 1)" --arg b "$(node 3)" '{spec: {
+    nodes: [{glob: $a}, {glob: $b}],
+    untrusted: {taint: "NoExecute", grace: "3s", maxEvicted: {nodes: 1, within: "1h"}}}}')" >/dev/null || return 1
   eventually 30 untouched || {
     WORDS="taints before: '$(node_taints 1)' '$(node_taints 2)' '$(node_taints 3)'"
     return 1

@@ -57,12 +57,12 @@ rotated() {
   local old
   old=$(tls_serial) && [ -n "$old" ] || return 1
   load_starts || return 1
-  eventually 60 serial_is_not "$old"
+  eventually 110 both_are_new "$old"
   load_ends 6
   WORDS="certificate $old, then $(tls_serial); authority $FIRST_AUTHORITY at first, now $(authority) / $WORDS"
-  serial_is_not "$old" && [ "$(authority)" != "$FIRST_AUTHORITY" ] && load_counts "$NONE_LOST"
+  both_are_new "$old" && load_counts "$NONE_LOST"
 }
-serial_is_not() { [ "$(tls_serial)" != "$1" ]; }
+both_are_new() { [ "$(tls_serial)" != "$1" ] && [ "$(authority)" != "$FIRST_AUTHORITY" ]; }
 
 upgraded() {
   load_starts || return 1
@@ -76,13 +76,14 @@ new_value_holds() { soon 10 refused no-policy-matches -- create demo "$(pod any 
 
 rolled_back() {
   load_starts || return 1
-  OUT=$(HELM rollback $RELEASE 1 -n $GATEHOUSE_NAMESPACE --wait --timeout 90s 2>&1)
+  local said
+  said=$(HELM rollback $RELEASE 1 -n $GATEHOUSE_NAMESPACE --wait --timeout 90s 2>&1)
   load_ends 3
-  local load=$WORDS
+  said+=" / $WORDS"
   load_counts "$NONE_LOST" && soon 10 warned no-policy-matches -- \
     create demo "$(pod any elsewhere.example/app:1)" --dry-run=server
   local status=$?
-  WORDS="$OUT / $load / $WORDS"
+  WORDS="$said / $WORDS"
   return $status
 }
 
