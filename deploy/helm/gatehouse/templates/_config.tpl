@@ -16,7 +16,7 @@ kubernetes:
       {{- include "gatehouse.certificateNames" .root | nindent 6 }}
     webhookConfigurations:
       validating: {{ $name }}
-      # Named and served whether or not it is there, so that it can be turned on without a gap.
+      # Named and served whether or not it is there, so that no pod needs to start anew when it is turned on.
       mutating: {{ $name }}
     validity: {{ $values.certificates.validity }}
     caValidity: {{ $values.certificates.caValidity }}
