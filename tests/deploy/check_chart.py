@@ -328,6 +328,8 @@ def main():
                 if name == "everything":
                     check_metrics(things)
         print(f"chart: {name}: API servers {', '.join(SERVED)}")
+    on, off = (render("1.35", {"mutate": {"enabled": enabled}}) for enabled in (True, False))
+    check([t for t in on if t["kind"] == "Deployment"] == [t for t in off if t["kind"] == "Deployment"], "mutate.enabled starts pods anew")
     if programs := os.environ.get("GATEHOUSE_BIN"):  # what the schema cannot know, the program does
         config = next(t for t in render("1.35", {"config": {"kubernetes": {"misspelt": 1}}}) if t["metadata"]["name"] == "gatehouse-webhook" and t["kind"] == "ConfigMap")
         with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
