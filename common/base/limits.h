@@ -108,6 +108,7 @@ inline constexpr std::chrono::seconds kKeepAliveIdle{15};       // of TCP: a con
 inline constexpr std::chrono::seconds kKeepAliveInterval{5};    // and then that often
 inline constexpr std::chrono::seconds kPeerGoneAfter{30};       // without any acknowledgement by the peer's kernel
 inline constexpr std::chrono::seconds kExecCredentialTime{20};  // a plugin asks a cloud's token service
+inline constexpr std::chrono::minutes kExecLoginTime{5};        // the same, where a person may have to log in meanwhile
 inline constexpr std::chrono::seconds kRequestTimeout{10};      // one HTTP exchange, unless a deadline is nearer
 inline constexpr std::chrono::seconds kTokenCacheTime{
     3600};  // for a registry's bearer token, however long it says it lives

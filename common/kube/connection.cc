@@ -81,8 +81,12 @@ Result<std::string> Load(const PemSource& source) {
 // The credential of an exec plugin, remembered until it expires or is refused.
 class PluginCredential {
  public:
-  PluginCredential(ExecPlugin plugin, std::map<std::string, std::string> environment, const Clock& clock)
-      : plugin_(std::move(plugin)), environment_(std::move(environment)), clock_(clock) {}
+  PluginCredential(ExecPlugin plugin, const KubeConfigOptions& options, const Clock& clock)
+      : plugin_(std::move(plugin)),
+        environment_(options.environment),
+        says_(options.plugin_says),
+        time_(options.plugin_time),
+        clock_(clock) {}
 
   struct Issue {
     ExecCredential credential;
@@ -94,8 +98,7 @@ class PluginCredential {
     bool usable = held_.has_value() && (!held_->expires.has_value() || clock_.Wall() + kExpirySlack < *held_->expires);
     if (!usable) {
       held_.reset();
-      ASSIGN_OR_RETURN(
-          held_, RunExecPlugin(plugin_, access, ca_pem, environment_, Deadline(clock_, limits::kExecCredentialTime)));
+      ASSIGN_OR_RETURN(held_, RunExecPlugin(plugin_, access, ca_pem, environment_, Deadline(clock_, time_), says_));
       ++number_;
     }
     return Issue{*held_, number_};
@@ -109,6 +112,8 @@ class PluginCredential {
  private:
   const ExecPlugin plugin_;
   const std::map<std::string, std::string> environment_;
+  const std::function<void(std::string_view)> says_;
+  const Duration time_;
   const Clock& clock_;
   std::mutex mutex_;
   std::optional<ExecCredential> held_;
@@ -118,9 +123,9 @@ class PluginCredential {
 // What FromKubeConfig's connections share.
 class KubeConfigSource {
  public:
-  KubeConfigSource(KubeAccess access, std::map<std::string, std::string> environment, const Clock& clock)
+  KubeConfigSource(KubeAccess access, const KubeConfigOptions& options, const Clock& clock)
       : access_(std::move(access)), transports_({.https_proxy = access_.proxy_url, .http_proxy = access_.proxy_url}) {
-    if (access_.exec.has_value()) plugin_.emplace(*access_.exec, std::move(environment), clock);
+    if (access_.exec.has_value()) plugin_.emplace(*access_.exec, options, clock);
   }
 
   // Whether everything that the kubeconfig names can be used; without running a plugin.
@@ -150,7 +155,7 @@ class KubeConfigSource {
 
  private:
   Result<net::TlsClientOptions> LoadTls() const {
-    net::TlsClientOptions tls;
+    net::TlsClientOptions tls{.server_name = access_.server_name};  // the same for as long as the source lives
     ASSIGN_OR_RETURN(tls.ca_pem, Load(access_.ca));
     ASSIGN_OR_RETURN(tls.certificate_pem, Load(access_.certificate));
     ASSIGN_OR_RETURN(tls.key_pem, Load(access_.key));
@@ -215,7 +220,7 @@ Result<KubeConfig> FromKubeConfig(const KubeConfigOptions& options, const Clock&
   }
   ASSIGN_OR_RETURN(KubeAccess access, ReadKubeConfig(texts, options.context));
   KubeConfig config{{}, access.namespace_name, access.context};
-  auto source = std::make_shared<KubeConfigSource>(std::move(access), options.environment, clock);
+  auto source = std::make_shared<KubeConfigSource>(std::move(access), options, clock);
   RETURN_IF_ERROR(source->Check());
   config.connections = [source] { return source->Connect(source); };
   return config;

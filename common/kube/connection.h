@@ -1,11 +1,13 @@
 // Where the API server is and who we are to it: inside of a pod, or by a kubeconfig.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "common/base/limits.h"
 #include "common/kube/api.h"
 
 namespace gatehouse::kube {
@@ -21,7 +23,7 @@ struct InClusterOptions {
 [[nodiscard]] Result<ConnectionSource> InCluster(InClusterOptions options);
 
 // A kubeconfig: current-context or `context`; certificate-authority(-data), client-certificate(-data),
-// client-key(-data), token, tokenFile, tls-server-name refused with a reason, exec credential plugins
+// client-key(-data), token, tokenFile, tls-server-name, exec credential plugins
 // (client.authentication.k8s.io v1 and v1beta1: the command's token or certificate, asked for again when it expires),
 // proxy-url (and no proxy but that). insecure-skip-tls-verify, username/password, auth-provider and impersonation are
 // refused with what to use instead. Relative paths are relative to the file. Files that it names are read again
@@ -31,6 +33,9 @@ struct KubeConfigOptions {
   std::vector<std::string> files;
   std::optional<std::string> context = {};              // else current-context
   std::map<std::string, std::string> environment = {};  // for the exec plugin
+  // What the plugin writes to its standard error, as it comes: it may be what a person has to do to log in.
+  std::function<void(std::string_view)> plugin_says = {};
+  Duration plugin_time = limits::kExecCredentialTime;  // within which it must end
 };
 struct KubeConfig {
   ConnectionSource connections;

@@ -21,6 +21,7 @@ namespace gatehouse::kube {
 namespace {
 
 using codec::JsonDocument;
+using Says = std::function<void(std::string_view)>;
 
 constexpr std::size_t kShownBytes = 300;   // of what the plugin wrote to its standard error
 constexpr std::size_t kKeptBytes = 16384;  // of the same
@@ -82,6 +83,7 @@ std::string ExecInfo(const ExecPlugin& plugin, const KubeAccess& access, const s
   writer.Key("spec").BeginObject();
   if (plugin.provide_cluster) {
     writer.Key("cluster").BeginObject().Member("server", access.server.ToString());
+    if (!access.server_name.empty()) writer.Member("tls-server-name", access.server_name);
     if (!ca_pem.empty()) writer.Member("certificate-authority-data", EncodeBase64(AsBytes(ca_pem)));
     if (!access.proxy_url.empty()) writer.Member("proxy-url", access.proxy_url);
     if (!plugin.cluster_config.empty()) writer.Key("config").Raw(plugin.cluster_config);
@@ -137,10 +139,11 @@ int Spawn(const std::string& file, std::vector<std::string> arguments, std::vect
 }
 
 // Appends some of what is at hand; what is more than `max` is dropped, so that the writer goes on. false at the end.
-bool Drain(const Pipe& pipe, std::string& to, std::size_t max) {
+bool Drain(const Pipe& pipe, std::string& to, std::size_t max, const Says& says = {}) {
   std::array<char, 4096> buffer{};
   ssize_t count = read(pipe.reader.fd, buffer.data(), buffer.size());
   if (count < 0) return errno == EAGAIN || errno == EINTR;
+  if (says && count > 0) says({buffer.data(), static_cast<std::size_t>(count)});
   if (to.size() <= max) to.append(buffer.data(), static_cast<std::size_t>(count));
   return count > 0;
 }
@@ -158,7 +161,8 @@ class Patience {
 };
 
 // Reads both pipes until they end; false if that takes too long, or the output has too many bytes.
-bool ReadAll(const Pipe& out, const Pipe& err, Patience& patience, std::string& output, std::string& errors) {
+bool ReadAll(const Pipe& out, const Pipe& err, Patience& patience, const Says& says, std::string& output,
+             std::string& errors) {
   bool out_open = true;
   bool err_open = true;
   while (out_open || err_open) {
@@ -167,7 +171,7 @@ bool ReadAll(const Pipe& out, const Pipe& err, Patience& patience, std::string& 
         {{out_open ? out.reader.fd : -1, POLLIN, 0}, {err_open ? err.reader.fd : -1, POLLIN, 0}}};
     if (poll(waiting.data(), waiting.size(), static_cast<int>(kPollStep.count())) <= 0) patience.WaitedInVain();
     if (out_open) out_open = Drain(out, output, limits::kExecCredentialBytes);
-    if (err_open) err_open = Drain(err, errors, kKeptBytes);
+    if (err_open) err_open = Drain(err, errors, kKeptBytes, says);
   }
   return output.size() <= limits::kExecCredentialBytes;
 }
@@ -228,7 +232,8 @@ Result<ExecCredential> ReadExecCredential(std::string_view json, const std::stri
 }
 
 Result<ExecCredential> RunExecPlugin(const ExecPlugin& plugin, const KubeAccess& access, const std::string& ca_pem,
-                                     const std::map<std::string, std::string>& environment, const Deadline& deadline) {
+                                     const std::map<std::string, std::string>& environment, const Deadline& deadline,
+                                     const std::function<void(std::string_view)>& says) {
   std::string file = Locate(plugin.command, environment);
   std::string hint = plugin.install_hint.empty() ? "" : "; " + Printable(plugin.install_hint, kShownBytes);
   if (file.empty()) return Failed(plugin, "is not in PATH" + hint);
@@ -247,7 +252,7 @@ Result<ExecCredential> RunExecPlugin(const ExecPlugin& plugin, const KubeAccess&
   std::string errors;
   Patience patience(deadline);
   std::optional<int> status;
-  if (ReadAll(out, err, patience, output, errors)) status = Await(child, patience);
+  if (ReadAll(out, err, patience, says, output, errors)) status = Await(child, patience);
   if (!status.has_value()) Kill(child);
   while (!errors.empty() && (errors.back() == '\n' || errors.back() == '\r')) errors.pop_back();
   if (errors.size() > kShownBytes) errors.erase(0, errors.size() - kShownBytes);

@@ -196,7 +196,8 @@ Status ReadCluster(const Entry& entry, KubeAccess& access, std::string& plugin_c
         "insecure-skip-tls-verify is not supported: whoever is in between would get the credentials; set "
         "certificate-authority-data");
   }
-  cluster.Refuse("tls-server-name", "the certificate must be for the host in server; put the name there");
+  access.server_name = cluster.Text("tls-server-name");
+  if (access.server_name.find('\0') != std::string::npos) cluster.Fail("tls-server-name must not hold a NUL");
   (void)cluster.Flag("disable-compression");  // nothing is compressed anyway
   plugin_config = PluginConfig(*entry.file, cluster.Value("extensions"));
   RETURN_IF_ERROR(cluster.Finish());

@@ -40,7 +40,8 @@ struct KubeAccess {
   std::string context;
   std::string namespace_name;  // "default" if it names none
   net::Url server;
-  PemSource ca = {};  // none: the system's roots
+  std::string server_name = {};  // that the server's certificate must have in place of the host of `server`
+  PemSource ca = {};             // none: the system's roots
   PemSource certificate = {};
   PemSource key = {};
   std::string token = {};
@@ -52,7 +53,7 @@ struct KubeAccess {
 // Merged as kubectl does: of clusters, users and contexts of one name the first file's, the first current-context that
 // is not empty. Only what the chosen context uses is judged; in that a member that is not known is refused, since it
 // may be one that makes the connection another one. null and "" are absent. Absent users are anonymous. Refused, each
-// with what to do instead: insecure-skip-tls-verify, tls-server-name, username and password, auth-provider,
+// with what to do instead: insecure-skip-tls-verify, username and password, auth-provider,
 // impersonation, interactive plugins, credentials over plain http, an exec plugin beside other credentials. Errors:
 // kConfigInvalid and kYamlMalformed with file and line; never what a secret member holds.
 [[nodiscard]] Result<KubeAccess> ReadKubeConfig(const std::vector<KubeConfigText>& files,

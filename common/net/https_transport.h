@@ -15,6 +15,7 @@ struct TlsClientOptions {
   std::string ca_pem = {};           // roots to trust; empty: the system's
   std::string certificate_pem = {};  // client certificate chain and key, both or neither
   std::string key_pem = {};
+  std::string server_name = {};  // whom to ask for and whom the certificate must name; empty: the URL's host
 };
 
 // HTTPS_PROXY, HTTP_PROXY and NO_PROXY in the usual form; the program reads the environment, not this room.

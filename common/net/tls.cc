@@ -163,13 +163,15 @@ Result<std::unique_ptr<TlsContext>> TlsContext::Make(const TlsClientOptions& opt
   }
   RETURN_IF_ERROR(LoadRoots(context, options.ca_pem));
   RETURN_IF_ERROR(LoadClientCertificate(context, options));
+  made->server_name_ = options.server_name;
   return made;
 }
 
 SSL* TlsContext::NewSession(int descriptor, const std::string& host) const {
   SslPtr session(SSL_new(context_));
   BioPtr bio(BIO_new(socket_method_));
-  if (session == nullptr || bio == nullptr || !ExpectHost(session.get(), host)) return nullptr;
+  const std::string& expected = server_name_.empty() ? host : server_name_;
+  if (session == nullptr || bio == nullptr || !ExpectHost(session.get(), expected)) return nullptr;
   BIO_set_fd(bio.get(), descriptor, BIO_NOCLOSE);
   SSL_set_bio(session.get(), bio.get(), bio.get());
   (void)bio.release();  // owned by the session now

@@ -23,13 +23,15 @@ class TlsContext {
   TlsContext& operator=(const TlsContext&) = delete;
 
   // A client session over a connected, non-blocking descriptor, that accepts a certificate for `host` (a name or an
-  // address) only. The caller frees it with SSL_free, which leaves the descriptor open. Null if out of memory.
+  // address) only, or for the options' server_name in its place. The caller frees it with SSL_free, which leaves the
+  // descriptor open. Null if out of memory.
   [[nodiscard]] SSL* NewSession(int descriptor, const std::string& host) const;
 
  private:
   TlsContext();
   SSL_CTX* context_ = nullptr;
   BIO_METHOD* socket_method_ = nullptr;
+  std::string server_name_;
 };
 
 // What OpenSSL's error queue of this thread says, emptied; "" if nothing.

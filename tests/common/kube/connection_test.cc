@@ -267,7 +267,6 @@ INSTANTIATE_TEST_SUITE_P(
     Table, KubeConfigRefuses,
     testing::Values(
         Refused{"skip_tls_verify", "token: s3cret", "insecure-skip-tls-verify: true", "set certificate-authority-data"},
-        Refused{"tls_server_name", "token: s3cret", "tls-server-name: other", "tls-server-name is not supported"},
         Refused{"username", "username: s3cret, password: s3cret", "", "take no passwords"},
         Refused{"password_alone", "password: s3cret", "", "take no passwords"},
         Refused{"auth_provider", "auth-provider: {name: gcp}", "", "use an exec plugin"},
@@ -347,6 +346,21 @@ TEST_F(KubeConfigTest, ProxyUrl) {
       Config("token: abc", "proxy-url: \"http://127.0.0.1:" + std::to_string(fakes::UnusedPort()) + "\"");
   text.replace(text.find("127.0.0.1:" + Port()), 9, "192.0.2.1");
   EXPECT_THAT(SawBy(text), HasSubstr("by proxy 127.0.0.1:"));
+}
+
+// A bastion in front of API servers, or a certificate that is for a name only.
+TEST_F(KubeConfigTest, TlsServerName) {
+  HttpServer named(Answer, fakes::IssueServerTls(root_, "DNS:api.example"));
+  const auto config = [&](const std::string& cluster) {
+    std::string text = Config("token: abc", cluster);
+    return text.replace(text.find("127.0.0.1:" + Port()), 10 + Port().size(),
+                        "127.0.0.1:" + std::to_string(named.port()));
+  };
+  EXPECT_EQ(SawBy(config("tls-server-name: api.example")), "Bearer abc");
+  EXPECT_THAT(SawBy(config("")), HasSubstr("kube-unavailable")) << "the host is checked without it";
+  EXPECT_THAT(SawBy(config("tls-server-name: other.example")), HasSubstr("kube-unavailable"));
+  EXPECT_THAT(SawBy(Config("token: abc", "tls-server-name: api.example")), HasSubstr("kube-unavailable"))
+      << "in place of the host, not beside it";
 }
 
 // --- exec plugins

@@ -14,10 +14,11 @@ using testing::HasSubstr;
 
 class ExecPluginTest : public KubeFiles {
  protected:
-  Result<ExecCredential> Run(const std::string& script, Duration budget) {
+  Result<ExecCredential> Run(const std::string& script, Duration budget,
+                             const std::function<void(std::string_view)>& says = {}) {
     ExecPlugin plugin{.api_version = "client.authentication.k8s.io/v1", .command = WriteScript("plugin", script)};
     KubeAccess access{.context = "c", .namespace_name = "n", .server = {"https", "a.test", 443, "/"}};
-    return RunExecPlugin(plugin, access, "", {{"PATH", "/usr/bin:/bin"}}, Deadline(clock_, budget));
+    return RunExecPlugin(plugin, access, "", {{"PATH", "/usr/bin:/bin"}}, Deadline(clock_, budget), says);
   }
   SystemClock clock_;
 };
@@ -56,6 +57,23 @@ TEST_F(ExecPluginTest, OneThatTricklesIsKilledAtTheDeadline) {
   ASSERT_FALSE(run.ok());
   EXPECT_THAT(run.error().detail, HasSubstr("did not end in time"));
   EXPECT_LT(clock_.Mono() - start, std::chrono::seconds(5));
+}
+
+// Device-code logins print where to go, and wait.
+TEST_F(ExecPluginTest, WhatItWritesToStandardErrorIsPassedOnWhileItWaits) {
+  std::string said;
+  auto run = Run(
+      "echo open the page >&2\n"
+      "while [ ! -e " +
+          Path("logged-in") + " ]; do sleep 0.01; done\n" +
+          R"(echo '{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1","status":{"token":"t"}}')"
+          "\n",
+      Duration(5000), [&](std::string_view text) {
+        said += text;
+        if (said.find("open the page\n") != std::string::npos) Write("logged-in", "");
+      });
+  ASSERT_TRUE(run.ok()) << run.error().ToString();
+  EXPECT_EQ(said, "open the page\n");
 }
 
 TEST_F(ExecPluginTest, MuchOnStandardErrorDoesNotBlockIt) {
