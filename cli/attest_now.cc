@@ -32,16 +32,33 @@ Status AskForNewer(Cluster& cluster, const std::string& node, WallTime than) {
   return cluster.Patch(kube::kNodeAttestations, node, std::move(json).Finish());
 }
 
+// The agent of this release, not another vendor's or release's: by the chart's labels, and by the release's name as
+// label or, with fullnameOverride, in the name of its DaemonSet.
+bool IsOfRelease(const KubeObject& pod, const std::string& release) {
+  if (pod.Text({"metadata", "labels", "app.kubernetes.io/instance"}) == release) return true;
+  const auto metadata = pod.view.Find("metadata");
+  const auto owners = metadata ? metadata->Find("ownerReferences") : std::nullopt;
+  for (std::size_t i = 0; owners && owners->IsArray() && i < owners->size(); ++i) {
+    if (kube::TextAt(owners->at(i), {"kind"}) == "DaemonSet" &&
+        kube::TextAt(owners->at(i), {"name"}) == release + "-agent") {
+      return true;
+    }
+  }
+  return false;
+}
+
 // An agent attests when it starts.
 Status RestartAgents(Cluster& cluster, const std::string& node) {
   const std::string& system = cluster.options().system;
-  const std::string query = "labelSelector=" + net::EncodeQueryValue("app.kubernetes.io/component=agent") +
-                            "&fieldSelector=" + net::EncodeQueryValue("spec.nodeName=" + node);
-  ASSIGN_OR_RETURN(const auto pods, cluster.List(kube::kPods, system, query));
+  const std::string query =
+      "labelSelector=" + net::EncodeQueryValue("app.kubernetes.io/name=gatehouse,app.kubernetes.io/component=agent") +
+      "&fieldSelector=" + net::EncodeQueryValue("spec.nodeName=" + node);
+  ASSIGN_OR_RETURN(auto pods, cluster.List(kube::kPods, system, query));
+  std::erase_if(pods, [&](const KubeObject& pod) { return !IsOfRelease(pod, cluster.options().release); });
   if (pods.empty()) {
     return Error{Reason::kUsage, "node " + node,
-                 "no pod of the agent is on it in namespace " + system +
-                     " (--system names another; an agent that is no "
+                 "no pod of the agent of release " + cluster.options().release + " is on it in namespace " + system +
+                     " (--release and --system name others; an agent that is no "
                      "pod is restarted on the machine: systemctl restart gatehouse-agent)"};
   }
   for (const KubeObject& pod : pods) {

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <iostream>
 
 #include "common/base/limits.h"
 #include "common/kube/connection.h"
@@ -63,7 +64,12 @@ Result<Way> FindWay(const KubeOptions& options, const Clock& clock) {
   kube::KubeConfigOptions config{.files = files};
   if (!options.context.empty()) config.context = options.context;
   config.environment = Environment();
+  // A plugin may want a person to open a page and log in.
+  config.plugin_says = [](std::string_view text) { std::cerr << text << std::flush; };
+  config.plugin_time = limits::kExecLoginTime;
   ASSIGN_OR_RETURN(kube::KubeConfig found, kube::FromKubeConfig(config, clock));
+  // Now, so that a login is not in the time that a question to the API server has.
+  if (auto first = found.connections(); !first.ok()) return first.error();
   return Way{std::move(found.connections), std::move(found.namespace_name)};
 }
 
@@ -92,19 +98,26 @@ Result<std::vector<KubeObject>> Cluster::List(const kube::Resource& resource, co
                                               const std::string& query) {
   std::vector<KubeObject> objects;
   std::string next;
-  do {
-    std::string path = kube::PathOf(resource, namespace_name) + "?limit=" + std::to_string(limits::kKubePageObjects);
+  std::size_t page = limits::kKubePageObjects;
+  for (;;) {
+    std::string path = kube::PathOf(resource, namespace_name) + "?limit=" + std::to_string(page);
     if (!query.empty()) path += "&" + query;
     if (!next.empty()) path += "&continue=" + net::EncodeQueryValue(next);
-    ASSIGN_OR_RETURN(auto document, api_->Get(path, Time()));
-    auto shared = std::make_shared<const codec::JsonDocument>(std::move(document));
+    auto read = api_->Get(path, Time());
+    // Too large to read: the same with fewer objects a page.
+    if (!read.ok() && read.error().reason == Reason::kLimitExceeded && page > 1) {
+      page /= 2;
+      continue;
+    }
+    if (!read.ok()) return read.error();
+    auto shared = std::make_shared<const codec::JsonDocument>(*std::move(read));
     const auto items = shared->root().Find("items");
     for (std::size_t i = 0; items && i < items->size(); ++i) objects.push_back({shared, items->at(i)});
     const std::string before = next;
     next = kube::TextAt(shared->root(), {"metadata", "continue"});
     if (!next.empty() && next == before) return Error{Reason::kKubeRejected, path, "a page that continues with itself"};
-  } while (!next.empty());
-  return objects;
+    if (next.empty()) return objects;
+  }
 }
 
 Status Cluster::Delete(const kube::Resource& resource, const std::string& namespace_name, const std::string& name,

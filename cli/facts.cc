@@ -199,11 +199,22 @@ void VerifyResult(NodeFact& fact, const Facts& facts) {
   }
 }
 
-// As the controller judges: policies on trial count only where no others cover the node.
+// Whether the policy is about pods of the namespace that was asked for.
+Result<bool> IsAbout(const policy::NodePolicy& policy, const Facts& facts) {
+  if (!facts.pods_of) return true;
+  return policy.namespace_selector.Matches(facts.set->NamespaceLabels(*facts.pods_of),
+                                           policy::PolicySet::ImplicitNamespaceLabels(*facts.pods_of));
+}
+
+// The verdict as the controller judges: policies on trial count only where no others cover the node. Whether it may be
+// used as the gate does.
 void JudgeNode(NodeFact& fact, const Facts& facts) {
   fact.uncovered = facts.gate.unmatched_nodes;
   std::vector<std::string> effective;
   std::vector<std::string> on_trial;
+  std::vector<std::string> enforced;
+  bool about = false;
+  bool unknown = false;
   for (const policy::NodePolicy& policy : facts.set->node_policies) {
     const bool covers = std::any_of(policy.nodes.begin(), policy.nodes.end(),
                                     [&](const policy::Glob& glob) { return glob.Matches(fact.name); });
@@ -211,14 +222,24 @@ void JudgeNode(NodeFact& fact, const Facts& facts) {
     fact.policies.push_back(&policy);
     auto& names = policy.mode == policy::Mode::kAudit ? on_trial : effective;
     names.push_back(policy.name + "@" + policy.generation);
+    const Result<bool> selected = IsAbout(policy, facts);
+    if (selected.ok() && !*selected) continue;
+    about = true;
+    if (policy.mode != policy::Mode::kEnforce) continue;
+    enforced.push_back(policy.name + "@" + policy.generation);
+    unknown = unknown || !selected.ok();
   }
   const std::optional<kube::Failure> failure = fact.attestation ? fact.attestation->failure : std::nullopt;
   fact.standing = kube::Judge(fact.result, failure, effective.empty() ? on_trial : effective, facts.now);
+  kube::Verdict at_the_gate = kube::Judge(fact.result, failure, enforced, facts.now).verdict;
   if (!fact.doubt.empty() && !fact.result && facts.keys.empty() && fact.attestation && !fact.policies.empty()) {
     // As it is recorded: better than nothing, and it is said beside.
     fact.standing.verdict = fact.attestation->verdict;
     fact.standing.expires = fact.attestation->expires;
+    at_the_gate = fact.attestation->verdict;
   }
+  fact.may_be_used = about ? enforced.empty() || (!unknown && at_the_gate == kube::Verdict::kTrusted)
+                           : fact.uncovered != gate::Unmatched::kDeny;
   const bool written = fact.attestation && fact.attestation->verdict == fact.standing.verdict;
   if (written && fact.attestation->since != WallTime{}) fact.since = fact.attestation->since;
 }
@@ -287,8 +308,10 @@ Result<Policies> ReadPolicies(Cluster& cluster, std::vector<std::string>& unread
   return read;
 }
 
-Result<Facts> ReadFacts(Cluster& cluster, const std::optional<std::string>& only_node) {
+Result<Facts> ReadFacts(Cluster& cluster, const std::optional<std::string>& only_node,
+                        const std::optional<std::string>& pods_of) {
   Facts facts;
+  facts.pods_of = pods_of;
   facts.now = cluster.clock().Wall();
   ASSIGN_OR_RETURN(Policies policies, ReadPolicies(cluster, facts.unread));
   facts.policies = std::move(policies.facts);

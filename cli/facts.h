@@ -42,7 +42,8 @@ struct NodeFact {
   std::string doubt;                                // why there is none, if there is an EAR; or why it was not verified
   std::vector<const policy::NodePolicy*> policies;  // that cover it, in force as far as this program can tell
   gate::Unmatched uncovered = gate::Unmatched::kDeny;  // what becomes of it if none does
-  kube::Standing standing;
+  kube::Standing standing;                             // under all of them; those on trial count if there are no others
+  bool may_be_used = false;       // pods may be put on it: as the gate has it, which refuses by mode enforce alone
   std::optional<WallTime> since;  // of the verdict, as it was written
 };
 
@@ -61,12 +62,15 @@ struct Facts {
   std::vector<crypto::PublicKey> keys;
   gate::GateOptions gate;  // as the webhook is configured; refusal if that could not be read
   std::shared_ptr<const policy::PolicySet> set;
+  std::optional<std::string> pods_of;  // the namespace of the pods that nodes are judged for; none: of any namespace
   WallTime now;
 };
 
-// `only_node`: nothing of the other nodes. Errors: kKubeNotFound (the definitions are not installed), those of
-// kube::Api for what nothing can be said without: policies and nodes.
-[[nodiscard]] Result<Facts> ReadFacts(Cluster& cluster, const std::optional<std::string>& only_node = std::nullopt);
+// `only_node`: nothing of the other nodes. `pods_of`: what NodePolicies say to pods of that namespace. Errors:
+// kKubeNotFound (the definitions are not installed), those of kube::Api for what nothing can be said without: policies
+// and nodes.
+[[nodiscard]] Result<Facts> ReadFacts(Cluster& cluster, const std::optional<std::string>& only_node = std::nullopt,
+                                      const std::optional<std::string>& pods_of = std::nullopt);
 
 // The policies of the cluster, as the webhook has them in force.
 struct Policies {

@@ -16,7 +16,9 @@ std::string Shown(const std::string& text) {
 
 std::string AgentPods(const NodeFact& node, const KubeOptions& options) {
   return "kubectl -n " + options.system +
-         " get pods -l app.kubernetes.io/component=agent --field-selector spec.nodeName=" + node.name;
+         " get pods -l app.kubernetes.io/name=gatehouse,app.kubernetes.io/component=agent --field-selector "
+         "spec.nodeName=" +
+         node.name;
 }
 
 std::string KeepingOn(const policy::NodePolicy& policy) {
@@ -104,19 +106,20 @@ std::string ProgramName(std::string_view argv0) {
 }
 
 std::string VerdictText(const NodeFact& node) {
-  return node.policies.empty() ? "not covered" : std::string(Name(node.standing.verdict));
+  if (node.policies.empty()) return "not covered";
+  const bool moot = node.may_be_used && node.standing.verdict != kube::Verdict::kTrusted;
+  return std::string(Name(node.standing.verdict)) + (moot ? " (not enforced)" : "");
 }
 
 ExitCode ExitCodeOf(const NodeFact& node) {
-  const bool admitted = node.policies.empty() ? node.uncovered != gate::Unmatched::kDeny
-                                              : node.standing.verdict == kube::Verdict::kTrusted;
-  return admitted ? kAdmitted : kRefused;
+  return node.may_be_used ? kAdmitted : kRefused;
 }
 
 std::vector<std::string> AdviceFor(const NodeFact& node, const KubeOptions& options) {
   std::vector<std::string> advice;
-  if (ExitCodeOf(node) == kAdmitted) return advice;
+  if (node.policies.empty() && node.may_be_used) return advice;
   if (node.policies.empty()) return {std::string(Sentence(Reason::kNoPolicyMatches))};
+  if (node.standing.verdict == kube::Verdict::kTrusted) return advice;
   bool agent = node.standing.verdict == kube::Verdict::kExpired || !node.attestation || node.attestation->ear.empty();
   bool values = false;
   bool conflict = false;
@@ -154,6 +157,10 @@ std::string DescribeNode(const NodeFact& node, const Facts& facts, const KubeOpt
   for (std::size_t i = 0; i < node.policies.size(); ++i) {
     text += (i == 0 ? "by policy    " : "             ") + PolicyLine(*node.policies[i], node, facts.now) + "\n";
   }
+  if (!node.policies.empty() && node.may_be_used && node.standing.verdict != kube::Verdict::kTrusted) {
+    text += "not enforced pods may be put on it: no NodePolicy in mode enforce " +
+            (facts.pods_of ? "for namespace " + Shown(*facts.pods_of) + " " : "") + "refuses it\n";
+  }
   text += "on the Node  " + OnTheNode(node) + "\n";
   if (node.result) {
     text += "attested     " + codec::FormatTime(node.result->issued) + " (" + Relative(node.result->issued, facts.now) +
@@ -173,7 +180,7 @@ std::string DescribeNode(const NodeFact& node, const Facts& facts, const KubeOpt
 
 void WriteNode(codec::JsonWriter& json, const NodeFact& node, const Facts& facts, const KubeOptions& options) {
   json.BeginObject().Member("name", node.name).Key("covered").Bool(!node.policies.empty());
-  json.Member("verdict", Name(node.standing.verdict));
+  json.Member("verdict", Name(node.standing.verdict)).Key("mayBeUsed").Bool(node.may_be_used);
   if (node.since) json.Member("since", codec::FormatTime(*node.since));
   if (node.standing.expires != WallTime{}) json.Member("expires", codec::FormatTime(node.standing.expires));
   json.Key("findings").BeginArray();

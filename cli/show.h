@@ -32,7 +32,8 @@ class Table {
 // How this program was called: "gatehouse", or "kubectl gatehouse" as a plugin of kubectl.
 [[nodiscard]] std::string ProgramName(std::string_view argv0);
 
-// "Untrusted" or "not covered" for a node that no NodePolicy covers.
+// "Untrusted", "Untrusted (not enforced)" where pods may be put on it all the same, or "not covered" for a node that no
+// NodePolicy covers.
 [[nodiscard]] std::string VerdictText(const NodeFact& node);
 // What an admin can do about a node; nothing if it is trusted.
 [[nodiscard]] std::vector<std::string> AdviceFor(const NodeFact& node, const KubeOptions& options);

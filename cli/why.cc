@@ -52,12 +52,22 @@ Result<std::optional<int>> WhyNode(Cluster& cluster, const std::string& name, co
 
 Result<int> Answer(Cluster& cluster, const Question& question, const Options& options) {
   std::optional<int> code;
+  std::optional<Error> denied;
   if (question.kind != "node") {
-    ASSIGN_OR_RETURN(code, WhyPod(cluster, question.name, options));
+    auto pod = WhyPod(cluster, question.name, options);
+    // Whoever may not read pods may be asking for a node.
+    if (!pod.ok() && (question.kind == "pod" || pod.error().reason != Reason::kKubeDenied)) return pod.error();
+    if (pod.ok()) {
+      code = *pod;
+    } else {
+      denied = pod.error();
+    }
   }
   if (question.kind != "pod" && !code) {
     ASSIGN_OR_RETURN(code, WhyNode(cluster, question.name, options));
+    if (code && denied && !options.json) std::cout << "not read     pods: " << denied->ToString() << "\n";
   }
+  if (denied && !code) return *denied;
   if (question.kind != "node" && !code) {
     ASSIGN_OR_RETURN(code, WhyRefused(cluster, question.name, options));
   }

@@ -89,6 +89,27 @@ Result<gate::Decision> JudgeImages(const KubeObject& pod, const Facts& facts, co
   return gate->Decide(request);
 }
 
+// "nodes 1 of 3 may be used; …": by what the gate would refuse.
+std::string DescribeNodes(const Facts& facts) {
+  constexpr std::size_t kShown = 5;
+  std::size_t refused = 0;
+  std::size_t moot = 0;
+  std::string no;
+  std::string not_enforced;
+  for (const NodeFact& node : facts.nodes) {
+    const bool trusted = node.policies.empty() || node.standing.verdict == kube::Verdict::kTrusted;
+    if (node.may_be_used && trusted) continue;
+    std::size_t& count = node.may_be_used ? moot : refused;
+    std::string& names = node.may_be_used ? not_enforced : no;
+    const std::string what = node.policies.empty() ? "not covered" : std::string(Name(node.standing.verdict));
+    if (++count <= kShown) names += (names.empty() ? "" : ", ") + node.name + " (" + what + ")";
+    if (count == kShown + 1) names += ", ...";
+  }
+  return "nodes        " + std::to_string(facts.nodes.size() - refused) + " of " + std::to_string(facts.nodes.size()) +
+         " may be used" + (no.empty() ? "" : "; not: " + no) +
+         (not_enforced.empty() ? "" : "; not enforced: " + not_enforced) + "\n";
+}
+
 std::string DescribePod(const PodFact& pod, const Facts& facts, const KubeOptions& options) {
   const std::string where = pod.node.empty() ? "on no node yet" : "on node " + Printable(pod.node);
   std::string text = "pod " + pod.namespace_name + "/" + pod.name + ": " + Printable(pod.phase) + ", " + where + "\n";
@@ -108,15 +129,7 @@ std::string DescribePod(const PodFact& pod, const Facts& facts, const KubeOption
     if (!facts.nodes.empty()) return text + DescribeNode(facts.nodes.front(), facts, options);
     return text + "node " + Printable(pod.node) + ": there is no such Node\n";
   }
-  std::size_t refused = 0;
-  std::string names;
-  for (const NodeFact& node : facts.nodes) {
-    if (ExitCodeOf(node) == kAdmitted) continue;
-    if (++refused <= 5) names += (names.empty() ? "" : ", ") + node.name + " (" + VerdictText(node) + ")";
-  }
-  text += "nodes        " + std::to_string(facts.nodes.size() - refused) + " of " + std::to_string(facts.nodes.size()) +
-          " may be used";
-  return text + (names.empty() ? "" : "; not: " + names + (refused > 5 ? ", ..." : "")) + "\n";
+  return text + DescribeNodes(facts);
 }
 
 void PrintPodJson(const PodFact& pod, const Facts& facts, const KubeOptions& options) {
@@ -157,7 +170,7 @@ Result<std::optional<int>> WhyPod(Cluster& cluster, const std::string& name, con
   pod.node = object->Text({"spec", "nodeName"});
   pod.scheduler = SchedulerMessage(*object);
   const auto only = pod.node.empty() ? std::nullopt : std::optional(pod.node);
-  ASSIGN_OR_RETURN(Facts facts, ReadFacts(cluster, only));
+  ASSIGN_OR_RETURN(Facts facts, ReadFacts(cluster, only, pod.namespace_name));
   auto refusals = RefusalsOf(cluster, name, true);
   if (refusals.ok()) {
     pod.refusals = std::move(*refusals);

@@ -67,8 +67,8 @@ class ClusterVerbs : public CliTest {
     object.Member("status") = *fakes::JsonValue::Parse(std::move(status).Finish());
     api_.Put(object.Write());
   }
-  static std::string NodePolicyYaml() {
-    return "apiVersion: gatehouse.dev/v1alpha1\nkind: NodePolicy\nmetadata: {name: workers}\nspec:\n"
+  static std::string NodePolicyYaml(const std::string& more = "") {
+    return "apiVersion: gatehouse.dev/v1alpha1\nkind: NodePolicy\nmetadata: {name: workers}\nspec:\n" + more +
            "  nodes: [{glob: \"worker-*\"}]\n  tpm:\n    trustRoots: [vendors]\n    pcrs: {bank: sha256, values: "
            "{\"7\": [\"" +
            std::string(64, 'a') + "\"]}}\n";

@@ -201,8 +201,8 @@ TEST_F(ClusterVerbs, WhyANodeThatNeverCame) {
   EXPECT_EQ(ran.exit_code, 1);
   EXPECT_THAT(ran.out, StartsWith("node worker-3: Unknown\n"));
   EXPECT_THAT(ran.out, HasSubstr("binding      none: the node has not enrolled"));
-  EXPECT_THAT(ran.out,
-              HasSubstr("get pods -l app.kubernetes.io/component=agent --field-selector spec.nodeName=worker-3"));
+  EXPECT_THAT(ran.out, HasSubstr("get pods -l app.kubernetes.io/name=gatehouse,app.kubernetes.io/component=agent "
+                                 "--field-selector spec.nodeName=worker-3"));
 }
 
 TEST_F(ClusterVerbs, ANodeThatNoPolicyCovers) {
@@ -354,7 +354,8 @@ class AttestNowVerb : public ClusterVerbs {
   AttestNowVerb() {
     for (const char* node : {"worker-1", "worker-2"}) {
       Put(R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"agent-of-)" + std::string(node) +
-          R"(","namespace":"gatehouse-system","labels":{"app.kubernetes.io/component":"agent"}},"spec":{"nodeName":")" +
+          R"(","namespace":"gatehouse-system","labels":{"app.kubernetes.io/component":"agent",)"
+          R"("app.kubernetes.io/name":"gatehouse","app.kubernetes.io/instance":"gatehouse"}},"spec":{"nodeName":")" +
           node + R"(","containers":[]}})");
     }
   }
@@ -414,7 +415,7 @@ TEST_F(AttestNowVerb, WithoutAnAgentNothingIsDone) {
   PutGood("worker-3");
   fakes::Ran ran = Ask({"attest", "now", "worker-3"});
   EXPECT_EQ(ran.exit_code, 2) << ran.out << ran.err;
-  EXPECT_THAT(ran.err, HasSubstr("no pod of the agent is on it"));
+  EXPECT_THAT(ran.err, HasSubstr("no pod of the agent of release gatehouse is on it in namespace gatehouse-system"));
   EXPECT_EQ(api_.Count("DELETE", ""), 0U);
 }
 
