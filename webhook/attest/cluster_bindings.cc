@@ -39,14 +39,39 @@ Status ClusterBindings::Advance(const std::string& node, const std::string& ak_n
   return parts_.records.Advance(node, ak_name, clock);
 }
 
+// While it lives nobody else enrols this endorsement key.
+class ClusterBindings::Turn {
+ public:
+  Turn(ClusterBindings& bindings, std::string ek) : bindings_(bindings), ek_(std::move(ek)) {
+    std::unique_lock lock(bindings_.mutex_);
+    taken_ = bindings_.turn_.wait_for(lock, kTurn, [&] { return !bindings_.enrolling_.contains(ek_); });
+    if (taken_) bindings_.enrolling_.insert(ek_);
+  }
+  ~Turn() {
+    if (!taken_) return;
+    {
+      std::lock_guard lock(bindings_.mutex_);
+      bindings_.enrolling_.erase(ek_);
+    }
+    bindings_.turn_.notify_all();
+  }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+  [[nodiscard]] bool taken() const { return taken_; }
+
+ private:
+  ClusterBindings& bindings_;
+  const std::string ek_;
+  bool taken_;
+};
+
 Status ClusterBindings::Bind(Enrolment enrolment) {
   if (Status consistent = CheckConsistent(enrolment); !consistent.ok())
     return Error{Reason::kInternal, enrolment.node, consistent.error().ToString()};
   if (!parts_.ready())
     return Error{Reason::kKubeUnavailable, enrolment.node, "the nodes of the cluster were not read yet"};
-  std::timed_mutex& mutex = mutexes_[std::hash<Digest>()(enrolment.ek) % mutexes_.size()];
-  std::unique_lock lock(mutex, kTurn);
-  if (!lock.owns_lock()) return Error{Reason::kOverloaded, enrolment.node, "its TPM is being enrolled already"};
+  const Turn turn(*this, enrolment.ek.text());
+  if (!turn.taken()) return Error{Reason::kOverloaded, enrolment.node, "its TPM is being enrolled already"};
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     ASSIGN_OR_RETURN(Step step, Try(enrolment));
     if (step == Step::kBound) return Ok();

@@ -1,9 +1,10 @@
 // Bindings in the cluster: one NodeAttestation for each node, its binding signed.
 #pragma once
 
-#include <array>
+#include <condition_variable>
 #include <functional>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -45,7 +46,10 @@ class ClusterBindings final : public BindingStore {
 
   Parts parts_;
   // One at a time for each endorsement key: two nodes that claim it here at once must not both get it.
-  std::array<std::timed_mutex, 64> mutexes_;
+  class Turn;
+  std::mutex mutex_;
+  std::condition_variable turn_;
+  std::set<std::string> enrolling_;
 };
 
 }  // namespace gatehouse::webhook

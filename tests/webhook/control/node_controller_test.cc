@@ -127,11 +127,11 @@ TEST_F(NodeControllerTest, WithoutPoliciesReadOrKeysKnownNothingIsTouched) {
   Start();
   ASSERT_TRUE(Await([&] { return controller_->Ready(); }));
   EXPECT_TRUE(Stays([&] { return Writes() == 0; })) << "no policies yet";
-  auto keys = std::exchange(keys_, {});
+  SetKeys({});
   SetPolicies({Tainting(Effect::kNoSchedule)});
   EXPECT_TRUE(Stays([&] { return Writes() == 0; })) << "no keys yet";
   controller_->Stop();
-  keys_ = keys;
+  SetKeys({SigningKey().Public()});
   controller_->Start();
   EXPECT_TRUE(Settled("n1", "true", "", "Trusted"));
 }
@@ -288,7 +288,7 @@ TEST_F(NodeControllerTest, ResultsOfAKeyThatIsTrustedNoMoreCountNoMore) {
   Start();
   ASSERT_TRUE(Settled("n1", "true", "", "Trusted"));
   controller_->Stop();
-  keys_ = {crypto::PrivateKey::Generate(crypto::KeyType::kEcP256)->Public()};
+  SetKeys({crypto::PrivateKey::Generate(crypto::KeyType::kEcP256)->Public()});
   controller_->Start();
   controller_->Kick();
   EXPECT_TRUE(Settled("n1", "false", "NoSchedule/unknown", "Unknown"));

@@ -93,10 +93,18 @@ class NodeControllerTest : public ::testing::Test {
     std::lock_guard lock(mutex_);
     return policies_;
   }
+  std::vector<crypto::PublicKey> Keys() {
+    std::lock_guard lock(mutex_);
+    return keys_;
+  }
+  void SetKeys(std::vector<crypto::PublicKey> keys) {
+    std::lock_guard lock(mutex_);
+    keys_ = std::move(keys);
+  }
   void Start(NodeController::Options options = {}) {
     NodeController::Parts parts{.api = cluster_.api,
                                 .policies = [this] { return Policies(); },
-                                .keys = [this] { return keys_; },
+                                .keys = [this] { return Keys(); },
                                 .leading = cluster_.Leading(),
                                 .clock = cluster_.clock,
                                 .log = cluster_.log,
