@@ -21,7 +21,7 @@ swarm() {
     --as-nodes 2000 --as-interval 60s --as-validity 10m 2>&1)
   local status=$?
   WORDS=$(tail -n 1 <<<"$OUT")
-  [ $status = 0 ] || WORDS=$(tail -n 4 <<<"$OUT")
+  [ $status = 0 ] || WORDS=$(tail -n 4 <<<"$OUT") && echo "$OUT" >"$LOGS/swarm.log"
   "$GATEHOUSE_SWARM" remove --nodes $SWARM_NODES --kubeconfig "$KUBECONFIG_FILE" >>"$LOGS/cases.log" 2>&1
   K delete -f "$STATE/swarm/policy.yaml" >/dev/null
   K patch nodepolicy measured-boot --type=merge -p '{"spec": {"nodes": [{"glob": "*"}]}}' >/dev/null

@@ -16,9 +16,8 @@ cold_start() {
   WORDS="Gatehouse ready after $(seconds_since "$since") s"
   eventually 90 node_can_take 1 || return 1
   WORDS+="; node1 trusted after $(seconds_since "$since") s"
-  # A controller whose pods were refused meanwhile comes again in its own time.
+  # Not the Deployment: a controller whose pods were refused meanwhile comes again in its own time.
   OUT=$(create demo "$(pod again "$(pinned signed)" "$(on_node 1)")" 2>&1) && runs_on 1 demo again || return 1
-  WORDS+="; Deployment web: $(KD get deployment web -o 'jsonpath={.status.readyReplicas}') of 3"
 }
 
 # G20: what was trusted before must prove itself again; what it was is in a signed token.
@@ -34,10 +33,12 @@ webhook_down() {
 
 # What is written on Nodes goes with the policies.
 uninstalled() {
-  OUT=$(K delete nodepolicies --all 2>&1) && eventually 20 nothing_on_nodes || {
+  local since=$EPOCHREALTIME said
+  OUT=$(K delete nodepolicies --all 2>&1) && eventually 90 nothing_on_nodes || {
     WORDS="$OUT; left: $(left_on_nodes | paste -sd' ')"
     return 1
   }
+  said="labels gone $(seconds_since "$since") s after the NodePolicies"
   OUT=$(HELM uninstall $RELEASE -n $GATEHOUSE_NAMESPACE --wait --timeout 90s 2>&1) || return 1
   eventually 30 nothing_left || {
     WORDS="left: $(left_overs | paste -sd' ')"
@@ -45,7 +46,7 @@ uninstalled() {
   }
   local kept
   kept=$(K get crd -o name | grep gatehouse.dev | sed 's/.*\///' | paste -sd' ')
-  WORDS="release uninstalled; kept, as the value crds.keep says: $kept, and the key of the bindings in them"
+  WORDS="$said; release uninstalled; kept, as the value crds.keep says: $kept, and the key of the bindings in them"
   [ -n "$kept" ]
 }
 nothing_left() { [ -z "$(left_overs)" ]; }

@@ -40,7 +40,7 @@ registry: {insecure: ["$REGISTRY"]}
 cache: {positiveTtl: 10m, negativeTtl: 3s}
 hostAliases: [{ip: $REGISTRY_IP, hostnames: [${REGISTRY%:*}]}]
 attestation: {service: {clusterIP: $ATTESTATION_IP}, interval: 5s, tokensSecret: "$(swarm_tokens)"}
-certificates: {validity: 60s, caValidity: 150s, overlap: 20s}
+certificates: {validity: 60s, caValidity: 300s, overlap: 20s}
 agent:
   interval: 5s
   tpm: {access: socket}
