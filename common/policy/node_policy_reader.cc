@@ -12,8 +12,8 @@ using codec::JsonView;
 using codec::ObjectReader;
 using Presence = ObjectReader::Presence;
 
-constexpr Duration kMinValidity = std::chrono::seconds(10);  // an agent needs a few seconds for a quote
-constexpr Duration kMaxValidity = std::chrono::hours(24);    // a node may have become another one meanwhile
+constexpr Duration kMinValidity = std::chrono::seconds(10);      // an agent needs a few seconds for a quote
+constexpr Duration kMaxValidity = std::chrono::hours(24);        // a node may have become another one meanwhile
 constexpr Duration kDefaultValidity = std::chrono::minutes(10);  // renewed at half of it, by each node, with a write
 constexpr Duration kMaxGrace = std::chrono::hours(24);
 constexpr Duration kMinWithin = std::chrono::seconds(10);  // shorter is no cap: taints are written every few seconds

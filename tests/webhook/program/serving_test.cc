@@ -37,12 +37,13 @@ TEST_F(Serving, AnswersAndSaysHowItIs) {
   EXPECT_EQ(ready->root().Find("policies")->Find("generation")->AsString()->size(), 64U);
 
   std::string metrics = webhook.Get("/metrics");
-  for (const char* line : {"gatehouse_admission_requests_total{kind=\"pod\",outcome=\"allowed\"} 1",
-                           "gatehouse_admission_duration_seconds_count{half=\"image\"} 1",
-                           "gatehouse_policy_decisions_total{kind=\"ImagePolicy\",outcome=\"allow\",policy=\"fixed\"} 1",
-                           "gatehouse_policy_documents{kind=\"ImagePolicy\"} 1",
-                           "gatehouse_policy_reloads_total{outcome=\"ok\"} 1", "gatehouse_policy_last_reload_failed 0",
-                           "gatehouse_certificate_expiry_timestamp_seconds{listener=\"admission\"} "}) {
+  for (const char* line :
+       {"gatehouse_admission_requests_total{kind=\"pod\",outcome=\"allowed\"} 1",
+        "gatehouse_admission_duration_seconds_count{half=\"image\"} 1",
+        "gatehouse_policy_decisions_total{kind=\"ImagePolicy\",outcome=\"allow\",policy=\"fixed\"} 1",
+        "gatehouse_policy_documents{kind=\"ImagePolicy\"} 1", "gatehouse_policy_reloads_total{outcome=\"ok\"} 1",
+        "gatehouse_policy_last_reload_failed 0",
+        "gatehouse_certificate_expiry_timestamp_seconds{listener=\"admission\"} "}) {
     EXPECT_THAT(metrics, HasSubstr(line));
   }
 }
