@@ -336,8 +336,9 @@ void NodeController::Impl::LookAgain(const std::string& name, const Moment& mome
 // keeps its marks meanwhile, but not for long.
 bool NodeController::Impl::Settling(const NodeState& node, const NodeStanding& standing, const Moment& moment,
                                     Memory& of_node) {
-  bool unsettled = standing.overall.verdict == kube::Verdict::kUnknown && node.Announced() == kube::Verdict::kTrusted &&
-                   of_node.evidence.ResultFor(node.uid).has_value();
+  // Unknown without a finding: no policy covers the node any more, and nobody will judge it anew.
+  bool unsettled = standing.overall.verdict == kube::Verdict::kUnknown && !standing.overall.findings.empty() &&
+                   node.Announced() == kube::Verdict::kTrusted && of_node.evidence.ResultFor(node.uid).has_value();
   if (!unsettled) {
     of_node.settling.reset();
     return false;

@@ -108,6 +108,17 @@ TEST_F(NodeControllerTest, WhatSomebodyTakesAwayIsPutBack) {
   EXPECT_EQ(Node("n1").At({"spec", "taints"})->elements.size(), 2U);
 }
 
+// A trusted node that is to be judged anew keeps its marks for a while; one that nobody judges any more does not.
+TEST_F(NodeControllerTest, ATrustedNodeThatNoPolicyCoversAnyMoreLosesItsMarksAtOnce) {
+  PutNode("n1");
+  Attest("n1");
+  SetPolicies({Tainting(Effect::kNoSchedule)});
+  Start();
+  ASSERT_TRUE(Settled("n1", "true", "", "Trusted"));
+  SetPolicies({});
+  EXPECT_TRUE(Settled("n1", "", "", ""));
+}
+
 TEST_F(NodeControllerTest, ANodeThatNoPolicyCoversAnyMoreLosesWhatIsOursOnly) {
   PutNode("n1", R"([{"key":"gpu","effect":"NoSchedule"}])", R"({"zone":"a"})");
   Attest("n1", false);
