@@ -72,7 +72,8 @@ power_off() {
   local name
   stop "node$1" KILL
   for name in containerd kubelet kube-proxy; do stop "node$1-$name" KILL; done
-  eventually 10 unplugged "$1" # the kernel takes its time with a namespace
+  ip link delete "node$1" 2>/dev/null || true # the kernel takes its time with a namespace, and as long the name is taken
+  eventually 10 unplugged "$1"
   eventually 10 remove_cgroup "$RUN_ID/node$1" # kubelet would look at each for a second and a half
 }
 
