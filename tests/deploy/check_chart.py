@@ -62,7 +62,6 @@ BAD = {
     "unmatched": ({"admission": {"unmatchedImages": "audit"}}, "unmatchedImages"),
     "no replicas": ({"replicas": 0}, "replicas"),
     "digest": ({"image": {"repository": "x", "digest": "latest"}}, "digest"),
-    "whose image?": ({"image": {"tag": "1"}}, "image.repository"),
     "own Secret": ({"certificates": {"ownSecrets": ["gatehouse-ca"]}}, "ownSecrets"),
     "duration": ({"certificates": {"validity": "90 days"}}, "validity"),
     "mode": ({"certificates": {"mode": "certmanager"}}, "mode"),

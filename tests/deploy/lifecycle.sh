@@ -59,6 +59,9 @@ check_install() {
   not_labelled kube-system "an unlabelled kube-system before 1.21"
   ok "before 1.21 namespaces must be labelled first"
   K label namespace kube-system gatehouse.dev/admission=exempt >/dev/null
+  if H install gatehouse "$CHART" >"$DIR/out" 2>&1; then fail "an installation without image.repository was accepted"; fi
+  grep -q 'image.repository: the image is yours' "$DIR/out" || fail "$(cat "$DIR/out")"
+  ok "an installation names its image"
   H install gatehouse "$CHART" --set image.repository=gatehouse >"$DIR/out" 2>&1 || fail "$(cat "$DIR/out")"
   wait_for 10 K get imagepolicies
   ok "helm install"
