@@ -95,6 +95,10 @@ void Gate::JudgeNode(const Context& context, Decision& decision) const {
                            kNodePolicy});
     }
   }
+  for (const policy::UnreadPolicy& unread : context.set->unread) {
+    if (unread.kind != kNodePolicy) continue;
+    decision.Add(Finding{subject, unread.name, policy::Effect::kDeny, unread.ToError(), kNodePolicy});
+  }
   if (auto effect = EffectOf(options_.unmatched_nodes); !covered && effect.has_value()) {
     decision.Add(Finding{subject, "", *effect, {Reason::kNoPolicyMatches, "", "no NodePolicy covers it"}});
   }

@@ -95,8 +95,22 @@ void MatchPolicies(const ImageQuestion& question, std::span<const policy::ImageP
   }
 }
 
+// Policies that cannot be read may cover this image, and ask for anything.
+void RefuseForUnread(const ImageQuestion& question, JudgedImage& image) {
+  for (const policy::UnreadPolicy& unread : question.set.unread) {
+    const bool of_cluster = unread.kind == kImagePolicy;
+    const bool of_namespace =
+        unread.kind == kNamespacedImagePolicy && unread.namespace_name == question.request.namespace_name;
+    if (image.unchanged || !(of_cluster || of_namespace)) continue;
+    image.findings.push_back({image.subject, of_cluster ? unread.name : unread.namespace_name + "/" + unread.name,
+                              policy::Effect::kDeny, unread.ToError(),
+                              of_cluster ? kImagePolicy : kNamespacedImagePolicy});
+  }
+}
+
 // Everything that is known of the image without a registry.
 void Match(const ImageQuestion& question, JudgedImage& image) {
+  RefuseForUnread(question, image);
   auto of_namespace = OfNamespace(question.set, question.request.namespace_name);
   auto reference = image::Reference::Parse(image.text);
   if (!reference.ok()) {

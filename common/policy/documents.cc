@@ -44,6 +44,11 @@ Effect EffectOf(Reason reason, Mode mode, OnUnavailable on_unavailable) {
   return relaxed ? Effect::kWarn : Effect::kDeny;
 }
 
+Error UnreadPolicy::ToError() const {
+  return {Reason::kPolicyInvalid, "",
+          "it may cover this, and cannot be read: " + problem + "; correct the object or delete it"};
+}
+
 Labels PolicySet::ImplicitNamespaceLabels(const std::string& name) {
   // Kubernetes 1.21 and later set it on every namespace and let nobody change it.
   return {{"kubernetes.io/metadata.name", name}};

@@ -98,6 +98,17 @@ struct ReferenceValues {
   std::vector<ReferenceSet> sets;
 };
 
+// An ImagePolicy, NamespacedImagePolicy or NodePolicy of the API that exists and was never right: what it covers and
+// asks for is not known. "Could not evaluate" is never "no match", so whatever it may cover is refused.
+struct UnreadPolicy {
+  std::string kind;
+  std::string namespace_name;  // of a NamespacedImagePolicy: it concerns that namespace only
+  std::string name;
+  std::string problem;
+
+  [[nodiscard]] Error ToError() const;  // kPolicyInvalid
+};
+
 // Everything that is in force at one moment; swapped as a whole.
 struct PolicySet {
   std::vector<ImagePolicy> image_policies;  // sorted by name
@@ -105,6 +116,7 @@ struct PolicySet {
   std::vector<TrustRoot> trust_roots;
   std::vector<ReferenceValues> reference_values;
   std::vector<ImagePolicy> namespaced_policies;  // sorted by namespace and name
+  std::vector<UnreadPolicy> unread;              // none from files: those are refused as a whole
   // From v1 Namespace documents: what is known of namespaces without a cluster.
   std::map<std::string, Labels> namespaces;
   std::string policy_generation;  // of all policies and reference values, and of the namespaces by which they select

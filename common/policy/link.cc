@@ -59,6 +59,8 @@ void Complete(PolicySet& set) {
     policies += "NodePolicy " + policy.name + " " + policy.generation + "\n";
   for (const ReferenceValues& values : set.reference_values)
     policies += "ReferenceValues " + values.name + " " + values.generation + "\n";
+  for (const UnreadPolicy& policy : set.unread)
+    policies += "unread " + policy.kind + " " + policy.namespace_name + "/" + policy.name + " " + policy.problem + "\n";
   // Which policies apply depends on these too.
   for (const auto& [name, labels] : set.namespaces) {
     policies += "Namespace " + name + "\n";

@@ -121,7 +121,11 @@ ObjectsOutcome ObjectStore::Build(const std::map<std::string, Labels>& namespace
   ObjectsOutcome outcome;
   for (const auto& [key, entry] : entries_) {
     outcome.states.push_back(State(key, entry));
-    if (!entry.document) continue;
+    if (!entry.document) {
+      const auto& [kind, namespace_name, name] = key;
+      if (kind.ends_with("Policy")) set->unread.push_back({kind, namespace_name, name, entry.problem});
+      continue;
+    }
     if (const auto* image = std::get_if<ImagePolicy>(&*entry.document)) {
       auto& policies = image->namespace_name.empty() ? set->image_policies : set->namespaced_policies;
       policies.push_back(*image);

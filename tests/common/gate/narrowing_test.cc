@@ -262,5 +262,59 @@ TEST_F(NamespaceLabels, Adversarial_G10_NoLabelOfAPodExemptsIt) {
   EXPECT_EQ(OnlyReason(Decide(request)), Reason::kImageUnsigned);
 }
 
+// A policy that was never right: what it covers is not known, so nothing passes for not being covered by it.
+class UnreadPolicies : public Narrowing {
+ protected:
+  void AddUnread(const std::string& kind, const std::string& space) {
+    auto changed = std::make_shared<policy::PolicySet>(*set);
+    changed->unread.push_back({kind, space, "broken", "$.spec.images: is empty"});
+    set = changed;
+  }
+};
+
+TEST_F(UnreadPolicies, NoImageIsAdmittedBesideOneOfTheCluster) {
+  options.unmatched_images = Unmatched::kAllow;
+  AddUnread("ImagePolicy", "");
+  Decision decision = Decide(PodIn("shop", "registry.example/app:1"));
+  EXPECT_FALSE(decision.allowed());
+  EXPECT_EQ(OnlyReason(decision), Reason::kPolicyInvalid);
+  EXPECT_EQ(decision.findings()[0].policy, "broken");
+}
+
+TEST_F(UnreadPolicies, NorOneThatAnotherPolicyVouchesFor) {
+  Load(Signed());
+  fakes::Sign(registry, "app", image, key);
+  ASSERT_TRUE(Decide(PodIn("shop", "registry.example/app:1")).allowed());
+  AddUnread("ImagePolicy", "");
+  EXPECT_EQ(OnlyReason(Decide(PodIn("shop", "registry.example/app:1"))), Reason::kPolicyInvalid);
+}
+
+TEST_F(UnreadPolicies, OneOfANamespaceConcernsThatNamespaceOnly) {
+  Load(Signed());
+  fakes::Sign(registry, "app", image, key);
+  AddUnread("NamespacedImagePolicy", "shop");
+  Decision refused = Decide(PodIn("shop", "registry.example/app:1"));
+  EXPECT_EQ(OnlyReason(refused), Reason::kPolicyInvalid);
+  EXPECT_EQ(refused.findings()[0].policy, "shop/broken");
+  EXPECT_TRUE(Decide(PodIn("till", "registry.example/app:1")).allowed());
+}
+
+TEST_F(UnreadPolicies, WhatRunsMayStillBeLabelled) {
+  options.unmatched_images = Unmatched::kAllow;
+  AddUnread("ImagePolicy", "");
+  auto request = PodIn("shop", "registry.example/app:1");
+  request.operation = "UPDATE";
+  request.images[0].unchanged = true;
+  request.old_labels = request.labels;
+  EXPECT_TRUE(Decide(request).allowed());
+}
+
+TEST_F(UnreadPolicies, NoNodeIsTakenBesideANodePolicy) {
+  options.unmatched_nodes = Unmatched::kAllow;
+  ASSERT_TRUE(Decide(Binding("worker-1")).allowed());
+  AddUnread("NodePolicy", "");
+  EXPECT_EQ(OnlyReason(Decide(Binding("worker-1"))), Reason::kPolicyInvalid);
+}
+
 }  // namespace
 }  // namespace gatehouse::gate

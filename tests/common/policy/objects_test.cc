@@ -115,6 +115,22 @@ TEST(LoadObjects, OneThatNeverWasRightIsLeftOut) {
   EXPECT_THAT(last_good, SizeIs(1));
 }
 
+// DESIGN section 4: "could not evaluate" is never "no match". What it covers is not known, and the gate has to know
+// that.
+TEST(LoadObjects, APolicyThatNeverWasRightIsKnownToBeUnread) {
+  std::map<std::string, ApiObject> last_good;
+  const std::string broken = R"({"apiVersion":"gatehouse.dev/v1alpha1","kind":"ImagePolicy","metadata":)"
+                             R"({"name":"a","uid":"u"},"spec":{"images":[]}})";
+  auto outcome = LoadObjects({{"ImagePolicy", "", "a", 1, broken}}, {}, last_good);
+  ASSERT_EQ(outcome.set->unread.size(), 1U);
+  EXPECT_EQ(outcome.set->unread[0].kind, "ImagePolicy");
+  EXPECT_EQ(outcome.set->unread[0].name, "a");
+  EXPECT_FALSE(outcome.set->unread[0].problem.empty());
+  auto without = LoadObjects({}, {}, last_good);
+  EXPECT_TRUE(without.set->unread.empty());
+  EXPECT_NE(outcome.set->policy_generation, without.set->policy_generation);
+}
+
 TEST(LoadObjects, WhatIsGoneDoesNotComeBack) {
   LastGood last_good;
   EXPECT_THAT(LoadObjects({Object(ImagePolicyYaml())}, {}, last_good).set->image_policies, SizeIs(1));
