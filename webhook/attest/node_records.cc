@@ -188,6 +188,8 @@ void NodeRecords::Unbind(const std::string& node, Record& record) {
     const std::string ek = record.binding->ek.text();
     claims_[ek].erase({record.binding->enrolled, node});
     if (claims_[ek].empty()) claims_.erase(ek);
+    // It may come back itself, but none from before it: whoever breaks a binding must not be able to go back by that.
+    record.released = std::max(record.released.value_or(WallTime::min()), record.binding->enrolled - Duration(1));
   }
   record.binding.reset();
   record.written.reset();

@@ -141,6 +141,24 @@ TEST_F(ForgeryFixture, Adversarial_G12_OlderResultWrittenBackAfterABindingThatWa
   EXPECT_EQ(replica->State("worker-2"), NodeState::kUnknown);
 }
 
+TEST_F(ForgeryFixture, Adversarial_Q5_OlderBindingWrittenBackAfterABindingThatWasBroken) {
+  auto old = *Object("worker-1");
+  clock.Advance(Duration(5));
+  node.ak = node.tpm.CreateAk();
+  ASSERT_TRUE(replica->Enrol("worker-1", node).ok());
+  auto right = *Object("worker-1");
+  Change("worker-1",
+         [&](fakes::JsonValue& object) { object.Member("spec").Member("binding") = fakes::JsonValue::String("x"); });
+  Settle(*replica);
+  kube.Put(old.Write());
+  Settle(*replica);
+  EXPECT_EQ(ReasonOf(replica->bindings->Find("worker-1")), Reason::kAkUnbound);
+  kube.Put(right.Write());
+  Settle(*replica);
+  ASSERT_TRUE(replica->bindings->Find("worker-1").ok());
+  EXPECT_EQ(replica->bindings->Find("worker-1")->ak_name, node.AkName());
+}
+
 // A binding that nobody else claims any more.
 TEST_F(ForgeryFixture, Adversarial_G6_ReleasedBindingOfAnotherNodeUnderThisName) {
   auto theirs = *Object("worker-1");
