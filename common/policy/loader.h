@@ -53,9 +53,9 @@ struct ObjectsOutcome {
 
 // The objects of an API server, by the same rules; but each stands for itself. One that is wrong (which validation at
 // admission lets nobody write) is replaced by what it was when it was last right, given in `last_good` by
-// "kind/ns/name", and one of PolicySet::unread if it never was. `last_good` is brought up to date. A NodePolicy that names a TrustRoot
-// or ReferenceValues that does not exist is in force without it: it trusts nobody by that, and its state says so.
-// `namespaces`: labels, from the API.
+// "kind/ns/name", and one of PolicySet::unread if it never was. `last_good` is brought up to date. A NodePolicy that
+// names a TrustRoot or ReferenceValues that does not exist is in force without it: it trusts nobody by that, and its
+// state says so. `namespaces`: labels, from the API.
 [[nodiscard]] ObjectsOutcome LoadObjects(const std::vector<ApiObject>& objects,
                                          const std::map<std::string, Labels>& namespaces,
                                          std::map<std::string, ApiObject>& last_good);

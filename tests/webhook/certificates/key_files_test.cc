@@ -175,6 +175,7 @@ TEST_F(KeyFilesTest, DeletedObjectLeavesItsFiles) {
   PutAll();
   Start();
   ASSERT_TRUE(AwaitFile("tls.key", "key 1"));
+  ASSERT_TRUE(Await([&] { return files_->Ready(); }));
   server_.Remove(kube::kSecrets, "gatehouse-tls", kNamespace);
   EXPECT_TRUE(AwaitProblem("Secret gatehouse-system/gatehouse-tls: does not exist"));
   EXPECT_EQ(Read("tls.key"), "key 1");
