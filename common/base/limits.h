@@ -52,6 +52,43 @@ inline constexpr std::size_t kCachedTokens = 1024;    // bearer tokens per regis
 inline constexpr std::size_t kRegistryAttempts = 4;   // of one request, when told to come again later
 inline constexpr std::size_t kDockerConfigBytes = 1 * kMiB;
 
+inline constexpr std::size_t kReferrers = 1000;                    // of one image that are looked at, of all kinds
+inline constexpr std::size_t kReferrerPages = 20;                  // registries give 50 to 100 a page
+inline constexpr std::size_t kReferrerPageBytes = 4 * kMiB;        // an image index
+inline constexpr std::size_t kAttestationsPerImage = 100;          // tried before giving up with a reason of its own
+inline constexpr std::size_t kBundleBytes = 16 * kMiB;             // an SBOM of a large image has some MiB, in base64
+inline constexpr std::size_t kCredentialHelperBytes = 256 * kKiB;  // what a credential helper prints
+
+// --- signatures, by the counts that the reference implementation of Sigstore (sigstore-go) allows
+inline constexpr std::size_t kLogEntries = 32;      // of one bundle
+inline constexpr std::size_t kTimestamps = 32;      // of one bundle
+inline constexpr std::size_t kSubjects = 1024;      // of one statement
+inline constexpr std::size_t kSubjectDigests = 32;  // of one subject
+inline constexpr std::size_t kScts = 32;            // of one certificate
+inline constexpr std::size_t kProofHashes = 64;     // of an inclusion proof: a tree of 2^64 entries
+inline constexpr std::size_t kCheckpointBytes = 64 * kKiB;
+inline constexpr std::size_t kCheckpointSignatures = 64;  // C2SP tlog-checkpoint: at least 16 must be accepted
+inline constexpr std::size_t kTimestampTokenBytes = 64 * kKiB;
+inline constexpr std::size_t kTrustedRootBytes = 1 * kMiB;       // the public-good one has 7 KiB
+inline constexpr std::size_t kTrustedRootKeys = 100;             // of each kind
+inline constexpr std::size_t kNotationEnvelopeBytes = 1 * kMiB;  // certificates, a timestamp and 200 bytes of payload
+inline constexpr std::size_t kNotationPolicyBytes = 1 * kMiB;
+inline constexpr int kCborDepth = 16;
+inline constexpr std::size_t kCborItems = 10'000;
+inline constexpr std::size_t kCrlBytes = 32 * kMiB;  // those of large public authorities have 10 MiB
+inline constexpr std::size_t kOcspBytes = 64 * kKiB;
+inline constexpr std::size_t kRevocationCacheBytes = 64 * kMiB;  // of all CRLs and OCSP responses that are kept
+inline constexpr std::size_t kPatternBytes = 1 * kKiB;           // a regular expression of a policy
+inline constexpr std::size_t kPredicateConditions = 200;         // of one policy, nested ones counted
+
+// --- TUF (the specification's section 5 asks for such limits)
+inline constexpr std::size_t kTufRootBytes = 512 * kKiB;
+inline constexpr std::size_t kTufTimestampBytes = 16 * kKiB;
+inline constexpr std::size_t kTufSnapshotBytes = 2 * kMiB;
+inline constexpr std::size_t kTufTargetsBytes = 5 * kMiB;
+inline constexpr std::size_t kTufRootRotations = 256;  // in one refresh
+inline constexpr std::size_t kTufDelegations = 32;     // roles that are looked at for one target
+
 // --- our own listeners
 inline constexpr std::size_t kRequestLineBytes = 8 * kKiB;  // cpp-httplib answers 414 beyond; our paths have 30 bytes
 inline constexpr std::size_t kChunkExtensionBytes = 1 * kKiB;  // of a whole body; nobody sends any
@@ -102,6 +139,9 @@ inline constexpr std::size_t kReviewPeers = 20'000;              // addresses to
 inline constexpr std::size_t kTokenReviewsAtOnce = 16;           // by strangers they must not fill the API server
 
 // --- time
+inline constexpr std::chrono::seconds kOcspTime{2};               // for one URL (Notation specification)
+inline constexpr std::chrono::seconds kCrlTime{5};                // the same
+inline constexpr std::chrono::seconds kCredentialHelperTime{20};  // it asks a cloud's token service
 inline constexpr std::chrono::milliseconds kStreamTick{250};
 inline constexpr std::chrono::seconds kConnectTimeout{3};
 inline constexpr std::chrono::seconds kKeepAliveIdle{15};       // of TCP: a connection that is silent is probed after

@@ -27,6 +27,8 @@ class PublicKey {
   // belongs).
   [[nodiscard]] static Result<PublicKey> FromPem(std::string_view pem);
   [[nodiscard]] static Result<PublicKey> FromSpki(BytesView der);
+  // PKCS#1 RSAPublicKey in DER, as a trusted root may hold it.
+  [[nodiscard]] static Result<PublicKey> FromPkcs1(BytesView der);
   // Big-endian numbers, as a TPM gives them. `exponent` 0 means 65537.
   [[nodiscard]] static Result<PublicKey> FromRsa(BytesView modulus, std::uint32_t exponent);
   [[nodiscard]] static Result<PublicKey> FromEc(KeyType curve, BytesView x, BytesView y);
@@ -44,6 +46,9 @@ class PublicKey {
   // and s in [1, n-1]; DER must be canonical. A high s is accepted: cosign, TPMs and X.509 CAs make no difference
   // between s and n-s, so a signature is not an identity: two signatures that differ may be one.
   [[nodiscard]] bool Verify(Scheme scheme, HashAlgorithm hash, BytesView message, BytesView signature) const;
+
+  // The same where the message is known by its hash only. false for kEd25519, which signs the message itself.
+  [[nodiscard]] bool VerifyHashed(Scheme scheme, HashAlgorithm hash, BytesView digest, BytesView signature) const;
 
   // RSA only: OAEP with MGF1 of the same hash and a label (its final NUL included by the caller if wanted).
   [[nodiscard]] Result<Bytes> EncryptOaep(HashAlgorithm hash, BytesView label, BytesView plain) const;

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/base/clock.h"
@@ -29,6 +31,36 @@ class Certificate {
   [[nodiscard]] bool IsCa() const;                                     // basicConstraints CA:TRUE
   [[nodiscard]] bool HasExtendedKeyUsage(std::string_view oid) const;  // dotted; false when the extension is absent
   [[nodiscard]] bool HasAnyExtendedKeyUsageExtension() const;
+  // Dotted OIDs, in order; empty when the extension is absent.
+  [[nodiscard]] std::vector<std::string> ExtendedKeyUsages() const;
+  [[nodiscard]] bool HasCriticalExtendedKeyUsage() const;
+  // keyUsage: nothing when the extension is absent.
+  struct KeyUsage {
+    bool critical = false;
+    bool digital_signature = false;
+    bool key_cert_sign = false;
+    bool crl_sign = false;
+    bool other = false;  // any further bit
+  };
+  [[nodiscard]] std::optional<KeyUsage> Usage() const;
+  // The value of an extension (the content of its OCTET STRING) by dotted OID; nothing if there is none.
+  [[nodiscard]] std::optional<Bytes> Extension(std::string_view oid) const;
+  // subjectAltName, in order: emails, URIs, DNS names; OtherName with Fulcio's type 1.3.6.1.4.1.57264.1.7 and a
+  // UTF8String. Errors: kCertificateMalformed for names of any other kind, or text that is not what its type allows
+  // (a NUL, not IA5).
+  struct AlternativeName {
+    enum class Kind : std::uint8_t { kEmail, kUri, kDns, kOther };
+    Kind kind;
+    std::string value;
+  };
+  [[nodiscard]] Result<std::vector<AlternativeName>> AlternativeNames() const;
+  [[nodiscard]] bool IsSelfIssued() const;  // subject equals issuer
+  // Whether the certificate's signature is by `issuer`'s key, by an algorithm of at least 112 bits (no SHA-1), and the
+  // names fit. Nothing else is checked.
+  [[nodiscard]] bool IsSignedBy(const Certificate& issuer) const;
+  // The attributes of the subject in order: {"C", "US"}, {"CN", "x"}, ... with OpenSSL's short names; an attribute
+  // without one has its dotted OID.
+  [[nodiscard]] std::vector<std::pair<std::string, std::string>> SubjectAttributes() const;
   // Dotted OIDs of critical extensions that OpenSSL does not know.
   [[nodiscard]] std::vector<std::string> UnknownCriticalExtensions() const;
 

@@ -13,7 +13,10 @@
 #include "common/base/clock.h"
 #include "common/crypto/x509.h"
 #include "common/policy/match.h"
+#include "common/policy/signer.h"
 #include "common/signature/keyed/simple_signing.h"
+#include "common/signature/notation/trust_policy.h"
+#include "common/signature/sigstore/trust.h"
 
 namespace gatehouse::policy {
 
@@ -28,9 +31,32 @@ enum class Effect : std::uint8_t { kDeny, kWarn, kAudit };
 [[nodiscard]] std::string_view Name(Effect effect);
 [[nodiscard]] Effect EffectOf(Reason reason, Mode mode, OnUnavailable on_unavailable);
 
+// What must vouch for a signature beside its key or certificate; see signature/sigstore/verifier.h. From TrustRoots.
+struct Vouching {
+  std::vector<std::string> trust_roots;  // names of TrustRoot documents
+  // Theirs together, filled in when the set is linked. Null: none was named (a key alone), or one of them does not
+  // exist or has no material yet, which `missing` says.
+  std::shared_ptr<const signature::sigstore::TrustMaterial> material;
+  std::string missing;
+  std::size_t logs = 0;
+  std::size_t scts = 0;
+  std::size_t times = 0;
+  std::size_t timestamps = 0;
+};
+
 struct KeyAuthority {
   signature::keyed::Verifier verifier;
-  std::map<std::string, std::string> annotations;  // each must be in the signed payload with this value
+  Vouching vouching;  // without trust roots: the key alone
+};
+struct KeylessAuthority {
+  std::vector<Identity> identities;  // any of them; not empty
+  Vouching vouching;
+};
+struct NotationAuthority {
+  signature::notation::TrustPolicy policy;
+  std::vector<std::string> trust_roots;
+  signature::notation::TrustStores stores;  // of all of them, filled in when the set is linked
+  std::string missing;                      // a trust root or store that does not exist; empty: all is there
 };
 struct StaticAuthority {
   bool pass;
@@ -38,7 +64,19 @@ struct StaticAuthority {
 };
 struct Authority {
   std::string name;  // unique in its policy
-  std::variant<KeyAuthority, StaticAuthority> rule;
+  std::variant<KeyAuthority, KeylessAuthority, NotationAuthority, StaticAuthority> rule;
+  // Each must be signed beside the image with this value. Of key, keyless and notation.
+  std::map<std::string, std::string> annotations;
+  // Of key and keyless. If there are any, this authority vouches by them and not by a signature of the image: each
+  // must be met by an attestation that it signed.
+  std::vector<AttestationRequirement> attestations;
+};
+
+// What must be signed where an image's reference stands for an index of several platforms.
+enum class SubjectKind : std::uint8_t {
+  kReference,  // what the reference stands for: the index
+  kPlatforms,  // in place of the index, each image in it that can be run
+  kBoth,       // the index and each of those
 };
 
 struct ImagePolicy {
@@ -54,6 +92,10 @@ struct ImagePolicy {
   std::size_t required;                // how many of them must vouch: any = 1, all = their number, atLeast = n
   Mode mode;
   OnUnavailable on_unavailable;
+  SubjectKind subject = SubjectKind::kReference;
+  // Names of Secrets (kubernetes.io/dockerconfigjson) with credentials for the registries of these images: of
+  // Gatehouse's own namespace, or, of a NamespacedImagePolicy, of that namespace.
+  std::vector<std::string> pull_secrets = {};
 };
 
 // What to do with a Node that is not trusted under a policy in enforce mode.
@@ -85,10 +127,24 @@ struct NodePolicy {
   std::optional<UntrustedTaint> untrusted;
 };
 
+// Where a TrustRoot's Sigstore material is kept fresh from.
+struct TufSource {
+  std::string url;                    // "https://…", or "file:///…" for a mirror in a folder
+  std::string root;                   // root.json, or
+  std::optional<Digest> root_digest;  // its SHA-256
+  std::string target = "trusted_root.json";
+  Duration refresh{86'400'000};
+  friend bool operator==(const TufSource&, const TufSource&) = default;
+};
+
 struct TrustRoot {
   std::string name;
   std::string generation;
   std::vector<crypto::Certificate> tpm;  // CA certificates of TPM manufacturers
+  // Null if the document has none, or while `tuf` has given none.
+  std::shared_ptr<const signature::sigstore::TrustMaterial> sigstore;
+  std::optional<TufSource> tuf;
+  signature::notation::TrustStores notation;
 };
 
 struct ReferenceValues {
@@ -127,5 +183,15 @@ struct PolicySet {
   [[nodiscard]] static Labels ImplicitNamespaceLabels(const std::string& name);
   [[nodiscard]] std::vector<crypto::Certificate> TpmRoots(const NodePolicy& policy) const;
 };
+
+// Material that was fetched for TrustRoots with a TufSource, by the TrustRoot's name; `version` names the content.
+struct FetchedTrust {
+  TufSource source;  // for which it was fetched: material for another source is not used
+  std::string version;
+  std::shared_ptr<const signature::sigstore::TrustMaterial> material;
+};
+// The set with that material in it: whatever names those TrustRoots gets another generation.
+[[nodiscard]] std::shared_ptr<const PolicySet> WithTrust(const PolicySet& set,
+                                                         const std::map<std::string, FetchedTrust>& fetched);
 
 }  // namespace gatehouse::policy

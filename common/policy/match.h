@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -48,6 +49,25 @@ class ImageGlob {
  private:
   explicit ImageGlob(Glob glob) : glob_(std::move(glob)) {}
   Glob glob_;
+};
+
+// One text against what a policy wrote: exactly, by glob, or by RE2 regular expression. Each must match the whole text:
+// "https://github.com/org/.*" does not match what merely contains it.
+class TextMatcher {
+ public:
+  // Errors: kPolicyInvalid.
+  [[nodiscard]] static Result<TextMatcher> Exact(std::string_view text);
+  // `*` stands for any run of characters other than '/', `**` for any run.
+  [[nodiscard]] static Result<TextMatcher> FromGlob(std::string_view pattern);
+  [[nodiscard]] static Result<TextMatcher> FromRegex(std::string_view pattern);
+  [[nodiscard]] bool Matches(std::string_view text) const;
+  // "'https://…'", "glob '…'", "regex '…'": for messages.
+  [[nodiscard]] std::string ToString() const;
+
+ private:
+  struct Impl;
+  explicit TextMatcher(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+  std::shared_ptr<const Impl> impl_;
 };
 
 using Labels = std::map<std::string, std::string>;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,31 +12,20 @@
 #include "common/image/manifest.h"
 #include "common/image/reference.h"
 #include "common/net/http.h"
-#include "common/registry/credentials.h"
+#include "common/registry/source.h"
 
 namespace gatehouse::registry {
 
 struct ClientOptions {
   // "host[:port]" as in an image's name, reached by plain HTTP; every other by HTTPS, with no fallback.
   std::vector<std::string> insecure_hosts = {};
+  // "host[:port]" as in an image's name → where its content is asked for first, in order: "host[:port][/prefix]". The
+  // registry itself is asked last. A mirror that cannot be reached or does not have it is passed over; one that refuses
+  // access, too. Content by digest can come from anybody; a tag is resolved by the first that has it, as a node's
+  // container runtime does. Credentials are those for the mirror's own name.
+  std::map<std::string, std::vector<std::string>> mirrors = {};
   // How to wait for a registry that says when to come again; empty: sleep.
   std::function<void(Duration)> sleep = {};
-};
-
-// Bytes that hash to their digest; made by Client only.
-class VerifiedContent {
- public:
-  [[nodiscard]] const Digest& digest() const { return digest_; }
-  [[nodiscard]] const std::string& bytes() const { return bytes_; }
-  [[nodiscard]] const std::string& content_type() const { return content_type_; }
-
- private:
-  friend class Client;
-  VerifiedContent(Digest digest, std::string bytes, std::string content_type)
-      : digest_(std::move(digest)), bytes_(std::move(bytes)), content_type_(std::move(content_type)) {}
-  Digest digest_;
-  std::string bytes_;
-  std::string content_type_;
 };
 
 // Thread-safe. Keeps bearer tokens per (registry, repository, credential) until shortly before they expire. Retries 429
@@ -46,26 +36,31 @@ class VerifiedContent {
 // kRegistryDenied; 429, 5xx, transport faults are kRegistryUnavailable (a passed deadline kDeadlineExceeded, too many
 // bytes kLimitExceeded, an encoded body kContentUnsupported, a refused address kAddressRefused); any other status is
 // kRegistryProtocol. None of the latter ever means "nothing there".
-class Client {
+class Client final : public ImageSource {
  public:
   Client(net::HttpTransport& transport, const Clock& clock, ClientOptions options);
-  ~Client();
+  ~Client() override;
 
-  // What `tag` (not the tag or digest of `ref`) stands for now: one GET of the manifest, hashed here. A
-  // Docker-Content-Digest header that differs is kContentMismatch. Nothing if the tag does not exist. Whoever needs the
-  // bytes again asks for the digest, so that a tag that moves meanwhile changes nothing. Errors:
+  // One GET of the manifest, hashed here. A Docker-Content-Digest header that differs is kContentMismatch. Errors:
   // kImageReferenceMalformed for what is no tag.
   [[nodiscard]] Result<std::optional<VerifiedContent>> GetManifestByTag(const image::Reference& ref,
                                                                         std::string_view tag,
                                                                         const Credentials& credentials,
-                                                                        const Deadline& deadline);
-  // Errors: kContentMismatch if the bytes do not hash to `digest`. Nothing on 404.
+                                                                        const Deadline& deadline) override;
+  // Errors: kContentMismatch if the bytes do not hash to `digest`.
   [[nodiscard]] Result<std::optional<VerifiedContent>> GetManifest(const image::Reference& ref, const Digest& digest,
                                                                    const Credentials& credentials,
-                                                                   const Deadline& deadline);
+                                                                   const Deadline& deadline) override;
   [[nodiscard]] Result<std::optional<VerifiedContent>> GetBlob(const image::Reference& ref, const Digest& digest,
                                                                std::size_t max_bytes, const Credentials& credentials,
-                                                               const Deadline& deadline);
+                                                               const Deadline& deadline) override;
+  // GET /v2/<name>/referrers/<digest>. One artifact type is asked for in the query, and whatever comes is filtered here
+  // in any case. Pages by Link rel="next" on the registry's own origin, at most limits::kReferrerPages. 404: the
+  // fallback tag sha256-<hex>; remembered for the registry for a while, so that the next image costs one request. An
+  // index of another kind there, or none: no referrers. Errors: kRegistryProtocol for what is no image index.
+  [[nodiscard]] Result<ReferrerList> Referrers(const image::Reference& ref, const Digest& digest,
+                                               const std::vector<std::string>& artifact_types,
+                                               const Credentials& credentials, const Deadline& deadline) override;
 
  private:
   struct Impl;

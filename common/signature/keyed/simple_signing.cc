@@ -127,7 +127,7 @@ Result<claims::VerifiedImageSignature> SimpleSigning::Verify(std::string_view pa
     return Error{Reason::kPayloadDigestMismatch, "payload",
                  "the signature is for " + digest->text() + ", not for " + image.text()};
   }
-  return claims::VerifiedImageSignature(image, verifier.key.Fingerprint(), std::move(parsed->annotations),
+  return claims::VerifiedImageSignature(image, claims::KeySigner{verifier.key.Fingerprint()}, std::move(parsed->annotations),
                                         std::move(parsed->docker_reference));
 }
 
