@@ -64,10 +64,12 @@ void ReadAuthority(ObjectReader& reader, std::vector<Authority>& authorities) {
     reader.Fail("annotations", "are those of a signed payload, which static does not look at; remove them");
   if (!reader.ok()) return;
   if (verifier) {
-    KeyAuthority rule{std::move(*verifier), {annotations.begin(), annotations.end()}};
-    authorities.push_back({std::move(name), std::move(rule)});
+    authorities.push_back({.name = std::move(name),
+                           .rule = KeyAuthority{std::move(*verifier), {}},
+                           .annotations = {annotations.begin(), annotations.end()},
+                           .attestations = {}});
   } else if (fixed) {
-    authorities.push_back({std::move(name), *std::move(fixed)});
+    authorities.push_back({.name = std::move(name), .rule = *std::move(fixed), .annotations = {}, .attestations = {}});
   }
 }
 

@@ -9,6 +9,7 @@
 
 #include "common/base/clock.h"
 #include "common/claims/image.h"
+#include "common/codec/json.h"
 #include "common/policy/match.h"
 
 namespace gatehouse::policy {

@@ -42,7 +42,7 @@ TEST(ImagePolicy, EveryFieldArrives) {
   EXPECT_EQ(Key(policy).verifier.key.Pem(), kP256Pem);
   EXPECT_EQ(Key(policy).verifier.hash, HashAlgorithm::kSha256);
   EXPECT_FALSE(Key(policy).verifier.rsa_pss);
-  EXPECT_THAT(Key(policy).annotations, ElementsAre(Pair("env", "prod")));
+  EXPECT_THAT(policy.authorities.at(0).annotations, ElementsAre(Pair("env", "prod")));
   EXPECT_EQ(policy.authorities[1].name, "blocked");
   const auto& fixed = std::get<StaticAuthority>(policy.authorities[1].rule);
   EXPECT_FALSE(fixed.pass);
@@ -67,7 +67,7 @@ spec:
   EXPECT_TRUE(policy.namespace_selector.empty());
   EXPECT_TRUE(policy.pod_selector.empty());
   EXPECT_EQ(Key(policy).verifier.hash, HashAlgorithm::kSha256);
-  EXPECT_THAT(Key(policy).annotations, IsEmpty());
+  EXPECT_THAT(policy.authorities.at(0).annotations, IsEmpty());
   EXPECT_EQ(policy.required, 1U);
   EXPECT_EQ(policy.mode, Mode::kEnforce);
   EXPECT_EQ(policy.on_unavailable, OnUnavailable::kDeny);
