@@ -15,7 +15,7 @@ using signature::keyed::SimpleSigning;
 // The signatures of one image, fetched as they are needed and once only.
 class SignatureStore {
  public:
-  SignatureStore(registry::Client& registry, const image::Reference& reference,
+  SignatureStore(registry::ImageSource& registry, const image::Reference& reference,
                  const registry::Credentials& credentials, const Deadline& deadline)
       : registry_(registry), reference_(reference), credentials_(credentials), deadline_(deadline) {}
 
@@ -64,7 +64,7 @@ class SignatureStore {
     return blob->bytes();
   }
 
-  registry::Client& registry_;
+  registry::ImageSource& registry_;
   const image::Reference& reference_;
   const registry::Credentials& credentials_;
   const Deadline& deadline_;
@@ -96,15 +96,16 @@ Status CheckAnnotations(const std::map<std::string, std::string>& required,
   return Ok();
 }
 
-Status VerifyOne(const policy::KeyAuthority& authority, const Result<std::string>& payload, std::string_view signature,
+Status VerifyOne(const policy::Authority& authority, const Result<std::string>& payload, std::string_view signature,
                  const Digest& image) {
   if (!payload.ok()) return payload.error();
-  ASSIGN_OR_RETURN(auto verified, SimpleSigning::Verify(*payload, signature, image, authority.verifier));
+  const auto& key = std::get<policy::KeyAuthority>(authority.rule);
+  ASSIGN_OR_RETURN(auto verified, SimpleSigning::Verify(*payload, signature, image, key.verifier));
   return CheckAnnotations(authority.annotations, verified);
 }
 
 // Any one signature by the authority's key suffices.
-Status EvaluateKey(const policy::KeyAuthority& authority, SignatureStore& store, const Digest* image) {
+Status EvaluateKey(const policy::Authority& authority, SignatureStore& store, const Digest* image) {
   const auto& list = store.List();
   if (!list.ok()) return list.error();
   if (image == nullptr) return Error{Reason::kInternal, "", "signatures were listed for an image without a digest"};
@@ -134,7 +135,8 @@ Status Evaluate(const policy::Authority& authority, SignatureStore& store, const
     if (fixed->pass) return Ok();
     return Error{Reason::kDeniedByPolicy, "", fixed->message};
   }
-  return EvaluateKey(std::get<policy::KeyAuthority>(authority.rule), store, image);
+  if (std::holds_alternative<policy::KeyAuthority>(authority.rule)) return EvaluateKey(authority, store, image);
+  return Error{Reason::kInternal, "", "this kind of authority is not evaluated"};
 }
 
 PolicyVerdict EvaluatePolicy(const policy::ImagePolicy& policy, SignatureStore& store, const Digest* image) {

@@ -8,7 +8,7 @@
 #include "common/gate/verification_cache.h"
 #include "common/image/reference.h"
 #include "common/policy/documents.h"
-#include "common/registry/client.h"
+#include "common/registry/source.h"
 
 namespace gatehouse::gate {
 
@@ -19,7 +19,7 @@ struct VerifiedImage {
 
 class ImageVerifier {
  public:
-  ImageVerifier(registry::Client& registry, VerificationCache& cache) : registry_(registry), cache_(cache) {}
+  ImageVerifier(registry::ImageSource& registry, VerificationCache& cache) : registry_(registry), cache_(cache) {}
 
   // A tag is resolved to a digest once, here; everything after uses that digest. Remembered under (repository, digest,
   // generations of `policies`, trust generation, identity of the credential). `policies` must not be empty.
@@ -32,7 +32,7 @@ class ImageVerifier {
  private:
   [[nodiscard]] Result<Digest> Resolve(const image::Reference& reference, const registry::Credentials& credentials,
                                        const Deadline& deadline) const;
-  registry::Client& registry_;
+  registry::ImageSource& registry_;
   VerificationCache& cache_;
 };
 
