@@ -13,6 +13,24 @@
 
 namespace gatehouse::fakes {
 
+// A descriptor of what is stored.
+struct StoredDescriptor {
+  std::string media_type;
+  Digest digest;
+  std::size_t size;
+};
+
+// How referrers are answered (distribution-spec, "Listing Referrers").
+struct ReferrersOptions {
+  bool api = true;            // false: 404, as a registry before 1.1 has it
+  int status = 0;             // not 0: every question for referrers gets this status
+  std::size_t page_size = 0;  // descriptors in a page; 0: all in one
+  bool filter = true;         // artifactType is applied, and OCI-Filters-Applied says so
+  bool header = true;         // false: the filter is applied, but the header is missing
+  std::string link = {};      // the Link header of every page instead
+  std::string content_type = "application/vnd.oci.image.index.v1+json";
+};
+
 class MemoryRegistry final : public net::HttpTransport {
  public:
   // Stores a manifest under its digest, and under `tag` if not empty.
@@ -25,6 +43,20 @@ class MemoryRegistry final : public net::HttpTransport {
   void Corrupt(const std::string& repository, const Digest& blob, const std::string& bytes);
   void Tag(const std::string& repository, const std::string& tag, const Digest& digest);
   void RemoveTag(const std::string& repository, const std::string& tag);
+
+  // Of a manifest that is stored. Throws if there is none.
+  [[nodiscard]] StoredDescriptor Describe(const std::string& repository, const Digest& digest) const;
+
+  // Referrers: every stored manifest with a `subject` is one, in the order in which they came.
+  void SetReferrers(const ReferrersOptions& options);
+  // The index that is answered for this subject, in place of the true one.
+  void OverrideReferrers(const std::string& repository, const Digest& subject, const std::string& index);
+  // The index of the subject's referrers under the fallback tag "sha256-<hex>", as clients leave it in a registry
+  // without the API; its digest.
+  Digest PutFallbackTag(const std::string& repository, const Digest& subject);
+  // The present index of a subject's referrers; "" `artifact_type`: all.
+  [[nodiscard]] std::string ReferrersIndex(const std::string& repository, const Digest& subject,
+                                           const std::string& artifact_type = {}) const;
 
   // Every request is answered by this status until it is set to 0; -1: the connection is refused.
   void FailWith(int status);
@@ -44,13 +76,25 @@ class MemoryRegistry final : public net::HttpTransport {
     std::string bytes;
     std::string media_type;
   };
+  struct Referrer {
+    std::string subject;        // "repository@sha256:…"
+    std::string artifact_type;  // artifactType, else config.mediaType
+    std::string descriptor;     // JSON
+  };
   [[nodiscard]] net::HttpResponse Answer(const net::HttpRequest& request) const;
+  [[nodiscard]] net::HttpResponse AnswerReferrers(const std::string& repository, const std::string& rest) const;
+  [[nodiscard]] std::vector<const Referrer*> ReferrersOf(const std::string& subject,
+                                                         const std::string& artifact_type) const;
+  void Remember(const std::string& repository, const Digest& digest, const Stored& stored);
 
   mutable std::mutex mutex_;
   std::map<std::string, Stored> manifests_;   // "repository@sha256:…"
   std::map<std::string, std::string> tags_;   // "repository:tag" -> digest
   std::map<std::string, std::string> blobs_;  // "repository@sha256:…"
   std::map<std::string, std::string> required_;
+  std::vector<Referrer> referrers_;
+  std::map<std::string, std::string> referrers_instead_;  // by subject
+  ReferrersOptions referrers_options_;
   std::vector<std::string> log_;
   int fail_status_ = 0;
   std::function<void(const net::HttpRequest&)> hook_;
