@@ -92,6 +92,26 @@ get_cosign() {
   rm -rf "$dir"
 }
 
+# cosign 3 and notation are in Debian unstable only, which moves: what cannot be had
+# there today is left out, and so are the cases that need it.
+get_signers_of_unstable() {
+  [ ! -x "$BIN/cosign3" ] || [ ! -x "$BIN/notation" ] || return 0
+  say "fetching cosign 3 and notation"
+  update_lists_once
+  local dir=$CACHE/build/unstable
+  rm -rf "$dir"
+  mkdir -p "$dir/out"
+  if add_sources "$dir" deb bookworm=sid && (cd "$dir" && apt_elsewhere "$dir" download cosign/sid notation/sid) &&
+    dpkg -x "$dir"/cosign_3*.deb "$dir/out" && dpkg -x "$dir"/notation_*.deb "$dir/out" &&
+    "$dir/out/usr/bin/cosign" version >/dev/null 2>&1 && "$dir/out/usr/bin/notation" version >/dev/null; then
+    mv "$dir/out/usr/bin/cosign" "$dir/out/usr/bin/cosign3"
+    into_cache "$dir"/out/usr/bin/{cosign3,notation}
+  else
+    say "cosign 3 and notation could not be had; the cases with them are left out"
+  fi
+  rm -rf "$dir"
+}
+
 # into_cache FILE...: whoever kills this in the middle of a copy must not leave half
 # a program under its name.
 into_cache() {
@@ -166,6 +186,7 @@ main() {
   flock 9
   install_packages
   get_cosign
+  get_signers_of_unstable
   get_kubernetes
   "$REPO/deps/helm.sh" "$BIN" >/dev/null
   [ -n "${GATEHOUSE_IMAGE:-}" ] || get_image

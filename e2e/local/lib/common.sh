@@ -15,7 +15,7 @@ POD_CIDR=10.244.0.0/16
 
 NODES=(1 2 3)
 NODE_NAMES=([1]=node1 [2]=node2 [3]=node3)
-PROVIDER_CAN='stop-registry client-certificates kubelet-credentials static-pods own-webhook restart-apiserver cold-start replace-machine'
+PROVIDER_CAN='stop-registry far-registry client-certificates kubelet-credentials static-pods own-webhook restart-apiserver cold-start replace-machine'
 
 node_ip() { echo "10.240.0.1$1"; }
 

@@ -42,6 +42,7 @@ prepare_images() {
   for tag in signed moving cold both; do sign $tag release; done
   sign both team
   sign stranger stranger
+  prepare_signers
 }
 
 # push_gatehouse TAG: the image that helm installs, from its archive.

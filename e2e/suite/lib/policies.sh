@@ -13,7 +13,7 @@ apiVersion: gatehouse.dev/v1alpha1
 kind: ImagePolicy
 metadata: {name: $1}
 spec:
-  images: [{glob: "${4:-$REGISTRY/**}"}]
+  images: [{glob: "${4:-$APP}"}]
   authorities:
   - name: $2
     key:
