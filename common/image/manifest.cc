@@ -162,10 +162,10 @@ Result<Manifest> ReadManifest(ObjectReader& reader, const std::string& content_t
                   std::move(layers), std::move(subject),       std::move(annotations)};
 }
 
-Result<Index> ReadIndex(ObjectReader& reader, const std::string& content_type) {
+Result<Index> ReadIndex(ObjectReader& reader, const std::string& content_type, std::size_t max_manifests) {
   std::string artifact_type = ReadHead(reader, content_type);
   Forbid(reader, {"layers", "config", "fsLayers", "blobs"}, "an index");
-  auto manifests = ReadDescriptors(reader, "manifests", limits::kIndexManifests);
+  auto manifests = ReadDescriptors(reader, "manifests", max_manifests);
   auto subject = ReadDescriptor(reader, "subject", Presence::kOptional);
   auto annotations = Annotations(reader);
   RETURN_IF_ERROR(reader.Finish());
@@ -185,30 +185,46 @@ std::string Essence(std::string_view content_type) {
   return essence;
 }
 
+bool IsIndex(const std::string& type) {
+  return type == kOciIndex || type == kDockerList;
+}
+
+Error NotServedAsOne(std::string_view content_type) {
+  return {Reason::kContentUnsupported, "manifest", "the registry served it as '" + Printable(content_type, 100) + "'"};
+}
+
+Result<codec::JsonDocument> ParseDocument(std::string_view bytes) {
+  auto document = codec::JsonDocument::Parse(bytes, {limits::kManifestBytes});
+  if (document.ok()) return document;
+  Error error = std::move(document).error().In("manifest");
+  if (error.reason == Reason::kJsonMalformed) error.reason = Reason::kManifestMalformed;
+  return error;
+}
+
 }  // namespace
 
 Result<std::variant<Manifest, Index>> ParseManifest(std::string_view bytes, std::string_view content_type) {
   std::string type = Essence(content_type);
-  bool is_index = type == kOciIndex || type == kDockerList;
-  if (!is_index && type != kOciManifest && type != kDockerManifest) {
-    return Error{Reason::kContentUnsupported, "manifest",
-                 "the registry served it as '" + Printable(content_type, 100) + "'"};
+  if (IsIndex(type)) {
+    ASSIGN_OR_RETURN(Index index, ParseIndex(bytes, content_type, limits::kIndexManifests));
+    return std::variant<Manifest, Index>(std::move(index));
   }
-  auto document = codec::JsonDocument::Parse(bytes, {limits::kManifestBytes});
-  if (!document.ok()) {
-    Error error = std::move(document).error().In("manifest");
-    if (error.reason == Reason::kJsonMalformed) error.reason = Reason::kManifestMalformed;
-    return error;
-  }
-  ObjectReader reader(*document, document->root(), Reason::kManifestMalformed);
-  if (is_index) {
-    auto index = ReadIndex(reader, type);
-    if (!index.ok()) return index.error().In("manifest");
-    return std::variant<Manifest, Index>(*std::move(index));
-  }
+  if (type != kOciManifest && type != kDockerManifest) return NotServedAsOne(content_type);
+  ASSIGN_OR_RETURN(codec::JsonDocument document, ParseDocument(bytes));
+  ObjectReader reader(document, document.root(), Reason::kManifestMalformed);
   auto manifest = ReadManifest(reader, type);
   if (!manifest.ok()) return manifest.error().In("manifest");
   return std::variant<Manifest, Index>(*std::move(manifest));
+}
+
+Result<Index> ParseIndex(std::string_view bytes, std::string_view content_type, std::size_t max_manifests) {
+  std::string type = Essence(content_type);
+  if (!IsIndex(type)) return NotServedAsOne(content_type);
+  ASSIGN_OR_RETURN(codec::JsonDocument document, ParseDocument(bytes));
+  ObjectReader reader(document, document.root(), Reason::kManifestMalformed);
+  auto index = ReadIndex(reader, type, max_manifests);
+  if (!index.ok()) return index.error().In("manifest");
+  return index;
 }
 
 }  // namespace gatehouse::image

@@ -49,4 +49,9 @@ struct Index {
 [[nodiscard]] Result<std::variant<Manifest, Index>> ParseManifest(std::string_view bytes,
                                                                   std::string_view content_type);
 
+// The same for an index alone, of up to `max_manifests`: an answer of a registry's referrers API lists more than an
+// image has platforms. Errors: as ParseManifest; kContentUnsupported for what was not served as an index.
+[[nodiscard]] Result<Index> ParseIndex(std::string_view bytes, std::string_view content_type,
+                                       std::size_t max_manifests);
+
 }  // namespace gatehouse::image

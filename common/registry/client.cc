@@ -8,6 +8,7 @@
 #include "common/crypto/hash.h"
 #include "common/net/ascii.h"
 #include "common/registry/challenge.h"
+#include "common/registry/referrers.h"
 #include "common/registry/retry_after.h"
 #include "common/registry/token.h"
 
@@ -271,6 +272,30 @@ Result<std::optional<VerifiedContent>> Client::GetBlob(const image::Reference& r
                                                        const Deadline& deadline) {
   ASSIGN_OR_RETURN(Target target, impl_->TargetOf(ref, credentials));
   return impl_->FetchVerified(target, "/blobs/" + digest.text(), "*/*", max_bytes, digest, deadline);
+}
+
+Result<ReferrerList> Client::Referrers(const image::Reference& ref, const Digest& digest,
+                                       const std::vector<std::string>& artifact_types, const Credentials& credentials,
+                                       const Deadline& deadline) {
+  ASSIGN_OR_RETURN(Target target, impl_->TargetOf(ref, credentials));
+  ReferrerCollector collector(digest, artifact_types);
+  ASSIGN_OR_RETURN(auto page, impl_->Fetch(target, "/referrers/" + digest.text(), std::string(image::kOciIndex),
+                                           limits::kReferrerPageBytes, deadline));
+  bool api = page.has_value();
+  if (!api) {
+    ASSIGN_OR_RETURN(page, impl_->Fetch(target, "/manifests/" + ReferrersTag(digest), ManifestTypes(),
+                                        limits::kManifestBytes, deadline));
+  }
+  if (!page.has_value()) return std::move(collector).Take();
+  Status added = collector.AddPage(page->body, page->Header("Content-Type").value_or(""));
+  if (!added.ok() && added.error().reason == Reason::kContentUnsupported) {
+    if (!api) return std::move(collector).Take();
+    return Error{Reason::kRegistryProtocol, target.name, added.error().detail};
+  }
+  if (!added.ok()) return added.error().In(target.name);
+  ASSIGN_OR_RETURN(auto next, NextLink(page->headers));
+  if (next.has_value()) collector.Truncate();
+  return std::move(collector).Take();
 }
 
 }  // namespace gatehouse::registry

@@ -38,8 +38,9 @@ class RegistryClient : public testing::Test {
   }
 
   void MakeClient(std::vector<std::string> insecure) {
-    client_ = std::make_unique<Client>(
-        *transport_, clock_, ClientOptions{std::move(insecure), [this](Duration time) { slept_.push_back(time); }});
+    ClientOptions options{.insecure_hosts = std::move(insecure)};
+    options.sleep = [this](Duration time) { slept_.push_back(time); };
+    client_ = std::make_unique<Client>(*transport_, clock_, std::move(options));
   }
   image::Reference App() const { return image::Reference::Parse(registry_.host() + "/team/app:v1").value(); }
   Deadline Soon(Duration budget = Duration(5000)) const { return Deadline(clock_, budget); }

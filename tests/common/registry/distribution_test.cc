@@ -56,7 +56,7 @@ class Distribution : public testing::Test {
     AwaitPort();
     ASSERT_FALSE(host_.empty()) << log_;
     transport_ = net::MakeHttpsTransport({}).value();
-    client_ = std::make_unique<Client>(*transport_, clock_, ClientOptions{{host_}, {}});
+    client_ = std::make_unique<Client>(*transport_, clock_, ClientOptions{.insecure_hosts = {host_}});
   }
 
   void TearDown() override {
