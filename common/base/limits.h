@@ -58,6 +58,11 @@ inline constexpr std::size_t kReferrerPageBytes = 4 * kMiB;        // an image i
 inline constexpr std::size_t kAttestationsPerImage = 100;          // tried before giving up with a reason of its own
 inline constexpr std::size_t kBundleBytes = 16 * kMiB;             // an SBOM of a large image has some MiB, in base64
 inline constexpr std::size_t kCredentialHelperBytes = 256 * kKiB;  // what a credential helper prints
+inline constexpr std::size_t kPlatforms = 64;             // images of one index that are judged; official ones have ten
+inline constexpr std::size_t kArtefactBytes = 64 * kMiB;  // of signatures and attestations of one image, together
+inline constexpr std::size_t kArtefactBytesAtOnce = 512 * kMiB;  // of all images that are judged at the same time
+inline constexpr std::size_t kPullSecrets = 32;          // of one pod, its ServiceAccount, or the policies of an image
+inline constexpr std::size_t kCachedPullSecrets = 4096;  // Secrets and ServiceAccounts, each for seconds
 
 // --- signatures, by the counts that the reference implementation of Sigstore (sigstore-go) allows
 inline constexpr std::size_t kLogEntries = 32;      // of one bundle
