@@ -34,29 +34,11 @@ std::time_t ToSeconds(WallTime time) {
   return std::chrono::floor<std::chrono::seconds>(time).time_since_epoch().count();
 }
 
-// Whether checking a signature with the key of this certificate has a bounded cost: OpenSSL takes RSA keys of 16384
-// bits. An untrusted CA with another kind of key is treated as if it were not there.
-bool HasBoundedKey(const Certificate& certificate) {
-  const EVP_PKEY* key = X509_get0_pubkey(certificate.impl().x509.get());
-  if (key == nullptr) return false;
-  std::size_t size = 0;
-  switch (EVP_PKEY_get_base_id(key)) {
-    case EVP_PKEY_RSA:
-    case EVP_PKEY_RSA_PSS:
-      return EVP_PKEY_get_bits(key) <= limits::kRsaBits;
-    case EVP_PKEY_EC:
-      return EVP_PKEY_get_group_name(key, nullptr, 0, &size) == 1;
-    case EVP_PKEY_ED25519:
-      return true;
-    default:
-      return false;
-  }
-}
-
 Stack ToStack(const std::vector<Certificate>& certificates, bool only_bounded) {
   Stack stack(sk_X509_new_null());
   Require(stack != nullptr, "memory");
   for (const Certificate& certificate : certificates) {
+    // An untrusted CA with another kind of key is treated as if it were not there.
     if (only_bounded && !HasBoundedKey(certificate)) continue;
     Require(sk_X509_push(stack.get(), certificate.impl().x509.get()) > 0, "memory");
   }

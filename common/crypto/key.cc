@@ -230,10 +230,7 @@ Result<PublicKey> PublicKey::FromPem(std::string_view pem) {
     return Malformed("one public key is expected, not " + std::to_string(blocks.size()) + " PEM blocks");
   const codec::PemBlock& block = blocks.front();
   if (block.label == "PUBLIC KEY") return FromSpki(block.der);
-  if (block.label == "RSA PUBLIC KEY") {
-    ASSIGN_OR_RETURN(SharedImpl impl, DecodePkcs1(block.der));
-    return PublicKey(std::move(impl));
-  }
+  if (block.label == "RSA PUBLIC KEY") return FromPkcs1(block.der);
   if (block.label == "CERTIFICATE") return Malformed("a certificate where a public key belongs");
   if (block.label.ends_with("PRIVATE KEY"))
     return Malformed("a private key where a public key belongs; keep it secret");
@@ -243,6 +240,12 @@ Result<PublicKey> PublicKey::FromPem(std::string_view pem) {
 Result<PublicKey> PublicKey::FromSpki(BytesView der) {
   ErrorQueueGuard guard;
   ASSIGN_OR_RETURN(SharedImpl impl, DecodeSpki(der));
+  return PublicKey(std::move(impl));
+}
+
+Result<PublicKey> PublicKey::FromPkcs1(BytesView der) {
+  ErrorQueueGuard guard;
+  ASSIGN_OR_RETURN(SharedImpl impl, DecodePkcs1(der));
   return PublicKey(std::move(impl));
 }
 

@@ -72,6 +72,10 @@ struct PublicKey::Impl {
 // 0 at first. Errors: kCertificateMalformed.
 [[nodiscard]] Status CheckDerLengths(BytesView der, int depth);
 
+// Whether checking a signature with the key of this certificate has a bounded cost: OpenSSL takes RSA keys of 16384
+// bits, and curves of any parameters.
+[[nodiscard]] bool HasBoundedKey(const Certificate& certificate);
+
 struct Certificate::Impl {
   X509Ptr x509;
   Bytes der;

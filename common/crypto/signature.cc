@@ -12,6 +12,7 @@
 namespace gatehouse::crypto {
 namespace {
 
+using KeyContext = std::unique_ptr<EVP_PKEY_CTX, FreeWith<EVP_PKEY_CTX_free>>;
 using DigestContext = std::unique_ptr<EVP_MD_CTX, FreeWith<EVP_MD_CTX_free>>;
 
 constexpr std::size_t kMaxFieldBytes = 66;  // P-521
@@ -80,19 +81,35 @@ Result<EcdsaNumbers> FindNumbers(BytesView der) {
   return EcdsaNumbers{WithoutLeadingZeros(r), WithoutLeadingZeros(s)};
 }
 
-bool DigestVerify(EVP_PKEY* key, const EVP_MD* md, bool pss, BytesView message, BytesView signature) {
-  const DigestContext context(EVP_MD_CTX_new());
-  EVP_PKEY_CTX* settings = nullptr;
-  if (!context || EVP_DigestVerifyInit(context.get(), &settings, md, nullptr, key) != 1) return false;
-  // The digest of MGF1 is that of the message unless set otherwise.
-  if (pss && (EVP_PKEY_CTX_set_rsa_padding(settings, RSA_PKCS1_PSS_PADDING) != 1 ||
-              EVP_PKEY_CTX_set_rsa_pss_saltlen(settings, RSA_PSS_SALTLEN_AUTO) != 1)) {
-    return false;
-  }
-  return EVP_DigestVerify(context.get(), signature.data(), signature.size(), message.data(), message.size()) == 1;
+// What is signed: a message, or only its hash.
+struct Signed {
+  const EVP_MD* md;  // nothing for Ed25519
+  BytesView bytes;
+  bool hashed = false;
+};
+
+// The digest of MGF1 is that of the message unless set otherwise.
+bool SetPss(EVP_PKEY_CTX* settings) {
+  return EVP_PKEY_CTX_set_rsa_padding(settings, RSA_PKCS1_PSS_PADDING) == 1 &&
+         EVP_PKEY_CTX_set_rsa_pss_saltlen(settings, RSA_PSS_SALTLEN_AUTO) == 1;
 }
 
-bool VerifyEcdsa(const PublicKey::Impl& key, const EVP_MD* md, bool raw, BytesView message, BytesView signature) {
+bool VerifyWith(EVP_PKEY* key, const Signed& what, bool pss, BytesView signature) {
+  if (what.hashed) {
+    const KeyContext context(EVP_PKEY_CTX_new_from_pkey(nullptr, key, nullptr));
+    return context && EVP_PKEY_verify_init(context.get()) == 1 && (!pss || SetPss(context.get())) &&
+           EVP_PKEY_CTX_set_signature_md(context.get(), what.md) == 1 &&
+           EVP_PKEY_verify(context.get(), signature.data(), signature.size(), what.bytes.data(), what.bytes.size()) ==
+               1;
+  }
+  const DigestContext context(EVP_MD_CTX_new());
+  EVP_PKEY_CTX* settings = nullptr;
+  return context && EVP_DigestVerifyInit(context.get(), &settings, what.md, nullptr, key) == 1 &&
+         (!pss || SetPss(settings)) &&
+         EVP_DigestVerify(context.get(), signature.data(), signature.size(), what.bytes.data(), what.bytes.size()) == 1;
+}
+
+bool VerifyEcdsa(const PublicKey::Impl& key, const Signed& what, bool raw, BytesView signature) {
   if (key.order.empty()) return false;
   EcdsaNumbers numbers;
   if (raw) {
@@ -108,14 +125,30 @@ bool VerifyEcdsa(const PublicKey::Impl& key, const EVP_MD* md, bool raw, BytesVi
   if (!InRange(numbers.r, key.order) || !InRange(numbers.s, key.order)) return false;
   const EcdsaDerEncoding canonical(numbers.r, numbers.s);
   if (!raw && !std::ranges::equal(canonical.bytes(), signature)) return false;
-  return DigestVerify(key.key.get(), md, false, message, canonical.bytes());
+  return VerifyWith(key.key.get(), what, false, canonical.bytes());
 }
 
-bool VerifyRsa(const PublicKey::Impl& key, const EVP_MD* md, bool pss, BytesView message, BytesView signature) {
+bool VerifyRsa(const PublicKey::Impl& key, const Signed& what, bool pss, BytesView signature) {
   // RFC 8017 sections 8.1.2 and 8.2.2, step 1: "If the length of the signature S is not k octets, output "invalid
   // signature"". OpenSSL takes a shorter one for PSS.
   if (key.type != KeyType::kRsa || signature.size() != (key.bits + 7) / 8) return false;
-  return DigestVerify(key.key.get(), md, pss, message, signature);
+  return VerifyWith(key.key.get(), what, pss, signature);
+}
+
+bool VerifyScheme(const PublicKey::Impl& key, Scheme scheme, const Signed& what, BytesView signature) {
+  switch (scheme) {
+    case Scheme::kEcdsaDer:
+      return VerifyEcdsa(key, what, false, signature);
+    case Scheme::kEcdsaRaw:
+      return VerifyEcdsa(key, what, true, signature);
+    case Scheme::kRsaPkcs1v15:
+      return VerifyRsa(key, what, false, signature);
+    case Scheme::kRsaPss:
+      return VerifyRsa(key, what, true, signature);
+    case Scheme::kEd25519:
+      break;
+  }
+  return false;
 }
 
 }  // namespace
@@ -123,23 +156,17 @@ bool VerifyRsa(const PublicKey::Impl& key, const EVP_MD* md, bool pss, BytesView
 bool PublicKey::Verify(Scheme scheme, HashAlgorithm hash, BytesView message, BytesView signature) const {
   ErrorQueueGuard guard;
   if (scheme == Scheme::kEd25519) {
-    return impl_->type == KeyType::kEd25519 && DigestVerify(impl_->key.get(), nullptr, false, message, signature);
+    return impl_->type == KeyType::kEd25519 &&
+           VerifyWith(impl_->key.get(), {.md = nullptr, .bytes = message}, false, signature);
   }
   if (hash == HashAlgorithm::kSha1) return false;
-  const EVP_MD* md = MessageDigest(hash);
-  switch (scheme) {
-    case Scheme::kEcdsaDer:
-      return VerifyEcdsa(*impl_, md, false, message, signature);
-    case Scheme::kEcdsaRaw:
-      return VerifyEcdsa(*impl_, md, true, message, signature);
-    case Scheme::kRsaPkcs1v15:
-      return VerifyRsa(*impl_, md, false, message, signature);
-    case Scheme::kRsaPss:
-      return VerifyRsa(*impl_, md, true, message, signature);
-    case Scheme::kEd25519:
-      break;
-  }
-  return false;
+  return VerifyScheme(*impl_, scheme, {.md = MessageDigest(hash), .bytes = message}, signature);
+}
+
+bool PublicKey::VerifyHashed(Scheme scheme, HashAlgorithm hash, BytesView digest, BytesView signature) const {
+  ErrorQueueGuard guard;
+  if (hash == HashAlgorithm::kSha1 || digest.size() != DigestSize(hash)) return false;
+  return VerifyScheme(*impl_, scheme, {.md = MessageDigest(hash), .bytes = digest, .hashed = true}, signature);
 }
 
 Result<Bytes> EcdsaDer(BytesView r, BytesView s, std::size_t field_bytes) {

@@ -11,6 +11,7 @@
 #include "common/base/encoding.h"
 #include "common/base/limits.h"
 #include "common/codec/pem.h"
+#include "common/crypto/der.h"
 #include "common/crypto/hash.h"
 #include "common/crypto/openssl_handles.h"
 
@@ -26,20 +27,6 @@ constexpr std::size_t kShownBytes = 512;  // of a name in a message
 
 Error Malformed(std::string_view detail) {
   return {Reason::kCertificateMalformed, "", std::string(detail)};
-}
-
-// X.690 section 10.1: "The definite form of length encoding shall be used, encoded in the minimum number of octets."
-// OpenSSL reads BER, so one certificate would have many spellings.
-Result<std::size_t> TakeDerLength(ByteReader& reader) {
-  ASSIGN_OR_RETURN(const std::uint8_t first, reader.TakeU8());
-  if (first < 0x80) return std::size_t{first};
-  const std::size_t count = first & 0x7FU;
-  if (count == 0 || count > 4) return reader.Fail("a length that is indefinite or absurd");
-  ASSIGN_OR_RETURN(const BytesView octets, reader.Take(count));
-  std::size_t length = 0;
-  for (const std::uint8_t octet : octets) length = (length << 8) | octet;
-  if (octets.front() == 0 || length < 0x80) return reader.Fail("a length that is not in its shortest form");
-  return length;
 }
 
 // RFC 5280 section 4.1.2.5: UTCTime is YYMMDDHHMMSSZ and GeneralizedTime YYYYMMDDHHMMSSZ, nothing else.
@@ -95,33 +82,28 @@ std::string NameText(const X509_NAME* name) {
   return shown;
 }
 
-using KeyUsages = std::unique_ptr<EXTENDED_KEY_USAGE, FreeWith<EXTENDED_KEY_USAGE_free>>;
-
-KeyUsages ExtendedKeyUsages(const X509* x509) {
-  return KeyUsages(static_cast<EXTENDED_KEY_USAGE*>(X509_get_ext_d2i(x509, NID_ext_key_usage, nullptr, nullptr)));
-}
-
-std::string DottedOid(const ASN1_OBJECT* oid) {
-  std::array<char, 256> text{};
-  const int size = OBJ_obj2txt(text.data(), static_cast<int>(text.size()), oid, 1);
-  // An identifier too long to show is still counted, under a name that nobody tolerates.
-  if (size <= 0 || static_cast<std::size_t>(size) >= text.size()) return "(overlong)";
-  return std::string(text.data());
+// RFC 5280 section 4.2: "the extension value field ... contains the DER encoding of an ASN.1 value". OpenSSL does not
+// look at what follows that value. Only the extensions of RFC 5280 itself (2.5.29, id-ce): others do not always keep to
+// it, Fulcio's first ones (1.3.6.1.4.1.57264.1.1 to 6) being bare text.
+bool HasTrailingBytes(const X509* x509) {
+  constexpr std::array<std::uint8_t, 2> kIdCe{0x55, 0x1D};
+  for (int i = 0; i < X509_get_ext_count(x509); ++i) {
+    X509_EXTENSION* extension = X509_get_ext(x509, i);
+    const ASN1_OBJECT* oid = X509_EXTENSION_get_object(extension);
+    const BytesView arcs(OBJ_get0_data(oid), OBJ_length(oid));
+    if (arcs.size() < kIdCe.size() || !std::ranges::equal(arcs.first(kIdCe.size()), kIdCe)) continue;
+    const ASN1_OCTET_STRING* value = X509_EXTENSION_get_data(extension);
+    DerReader reader(BytesView(ASN1_STRING_get0_data(value), static_cast<std::size_t>(ASN1_STRING_length(value))),
+                     Reason::kCertificateMalformed, "");
+    if (!reader.Take().ok() || !reader.AtEnd()) return true;
+  }
+  return false;
 }
 
 }  // namespace
 
 Status CheckDerLengths(BytesView der, int depth) {
-  if (depth > limits::kDerDepth) return Malformed("nested too deeply");
-  ByteReader reader(der, Reason::kCertificateMalformed, "");
-  while (reader.remaining() != 0) {
-    ASSIGN_OR_RETURN(const std::uint8_t tag, reader.TakeU8());
-    if ((tag & 0x1F) == 0x1F) return reader.Fail("a tag number above 30, which no certificate has");
-    ASSIGN_OR_RETURN(const std::size_t length, TakeDerLength(reader));
-    ASSIGN_OR_RETURN(const BytesView content, reader.Take(length));
-    if ((tag & 0x20) != 0) RETURN_IF_ERROR(CheckDerLengths(content, depth + 1));
-  }
-  return Ok();
+  return CheckDer(der, Reason::kCertificateMalformed, depth);
 }
 
 Result<Certificate> Certificate::FromDer(BytesView der) {
@@ -138,6 +120,7 @@ Result<Certificate> Certificate::FromDer(BytesView der) {
   // Reads the extensions that OpenSSL knows, and keeps them; false when one of them is malformed.
   if (X509_check_purpose(x509.get(), -1, 0) != 1) return Malformed("an extension is malformed: " + guard.Text());
   if (HasDuplicateExtension(x509.get())) return Malformed("an extension occurs twice");
+  if (HasTrailingBytes(x509.get())) return Malformed("bytes after the value of an extension");
   ASSIGN_OR_RETURN(const WallTime not_before, ToWallTime(X509_get0_notBefore(x509.get())));
   ASSIGN_OR_RETURN(const WallTime not_after, ToWallTime(X509_get0_notAfter(x509.get())));
   for (const int nid : {NID_commonName, NID_organizationName}) RETURN_IF_ERROR(NameAttributes(x509.get(), nid));
@@ -207,32 +190,6 @@ WallTime Certificate::NotAfter() const {
 
 bool Certificate::IsCa() const {
   return (X509_get_extension_flags(impl_->x509.get()) & EXFLAG_CA) != 0;
-}
-
-bool Certificate::HasExtendedKeyUsage(std::string_view oid) const {
-  ErrorQueueGuard guard;
-  const std::unique_ptr<ASN1_OBJECT, FreeWith<ASN1_OBJECT_free>> wanted(OBJ_txt2obj(std::string(oid).c_str(), 1));
-  const KeyUsages usages = ExtendedKeyUsages(impl_->x509.get());
-  if (!wanted || !usages) return false;
-  for (int i = 0; i < sk_ASN1_OBJECT_num(usages.get()); ++i) {
-    if (OBJ_cmp(sk_ASN1_OBJECT_value(usages.get(), i), wanted.get()) == 0) return true;
-  }
-  return false;
-}
-
-bool Certificate::HasAnyExtendedKeyUsageExtension() const {
-  return (X509_get_extension_flags(impl_->x509.get()) & EXFLAG_XKUSAGE) != 0;
-}
-
-std::vector<std::string> Certificate::UnknownCriticalExtensions() const {
-  ErrorQueueGuard guard;
-  std::vector<std::string> oids;
-  for (int i = 0; i < X509_get_ext_count(impl_->x509.get()); ++i) {
-    X509_EXTENSION* extension = X509_get_ext(impl_->x509.get(), i);
-    if (X509_EXTENSION_get_critical(extension) == 0 || X509_supported_extension(extension) != 0) continue;
-    oids.push_back(DottedOid(X509_EXTENSION_get_object(extension)));
-  }
-  return oids;
 }
 
 }  // namespace gatehouse::crypto
