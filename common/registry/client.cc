@@ -1,58 +1,26 @@
 #include "common/registry/client.h"
 
 #include <algorithm>
-#include <thread>
 
 #include "common/base/encoding.h"
 #include "common/base/limits.h"
 #include "common/crypto/hash.h"
 #include "common/net/ascii.h"
-#include "common/registry/challenge.h"
+#include "common/registry/fetcher.h"
 #include "common/registry/referrers.h"
-#include "common/registry/retry_after.h"
-#include "common/registry/token.h"
+#include "common/registry/remembered.h"
+#include "common/registry/single_flight.h"
 
 namespace gatehouse::registry {
 namespace {
 
+using Content = std::optional<VerifiedContent>;
+
 constexpr std::string_view kDockerHub = "docker.io";
 constexpr std::string_view kDockerHubApi = "registry-1.docker.io";
-constexpr Duration kShortestWait{100};  // a registry that says "come again in 0 seconds" is not asked in a tight loop
-
-constexpr std::chrono::seconds kBasicLifetime{300};
-
-// Where an image's content is, and what may be shown there.
-struct Target {
-  std::string name;        // "host/path", for messages
-  net::Url registry;       // its root
-  std::string repository;  // path
-  std::optional<BasicCredential> credential;
-  std::string cache_key;  // registry, repository and credential
-};
-
-// Nothing of the body: whoever wrote the image's name may read this, and chose what was asked where.
-std::string Answered(const net::HttpResponse& response) {
-  return "the registry answered " + std::to_string(response.status);
-}
-
-std::string BasicAuthorization(const BasicCredential& credential) {
-  return "Basic " + EncodeBase64(AsBytes(credential.username + ":" + credential.password));
-}
-
-// What an answer that is neither 200 nor 404 means. 400 and its like are no "nothing there": a proxy's or a mistaken
-// registry's refusal must not pass for the absence of signatures.
-Error RefusalOf(const net::HttpResponse& response, const std::string& where) {
-  if (response.status == 401 || response.status == 403) return {Reason::kRegistryDenied, where, Answered(response)};
-  if (response.status == 429 || response.status >= 500)
-    return {Reason::kRegistryUnavailable, where, Answered(response)};
-  return {Reason::kRegistryProtocol, where, Answered(response)};
-}
-
-// Transport faults are the registry's to its caller; limits, deadlines and refused addresses stay what they are.
-Error AsRegistryError(Error error) {
-  if (error.reason == Reason::kNetworkUnavailable) error.reason = Reason::kRegistryUnavailable;
-  return error;
-}
+constexpr Duration kNoReferrersApi{300'000};  // until a registry that was upgraded is asked again
+constexpr Duration kMirrorAvoided{15'000};    // one that cannot be reached would cost every request its share of time
+constexpr std::size_t kRememberedRegistries = 1024;
 
 // distribution-spec: Docker-Content-Digest "MAY" be given; a client "SHOULD" verify it. It must be the digest of the
 // body, in whichever algorithm; it is never where a digest is taken from.
@@ -72,165 +40,6 @@ Status CheckDigestHeader(const net::HttpResponse& response, const std::string& w
   return Ok();
 }
 
-}  // namespace
-
-struct Client::Impl {
-  Impl(net::HttpTransport& transport_in, const Clock& clock_in, ClientOptions options_in)
-      : transport(transport_in), clock(clock_in), options(std::move(options_in)) {
-    if (!options.sleep) options.sleep = [](Duration time) { std::this_thread::sleep_for(time); };
-  }
-
-  [[nodiscard]] Result<Target> TargetOf(const image::Reference& ref, const Credentials& credentials) const;
-  [[nodiscard]] Result<net::HttpResponse> SendPatiently(const net::HttpRequest& request, const std::string& where,
-                                                        net::Url& last, const Deadline& deadline) const;
-  [[nodiscard]] Result<std::string> FetchToken(const Target& target, const Challenge& challenge,
-                                               const Deadline& deadline);
-  [[nodiscard]] Result<std::string> Authenticate(const Target& target, const net::HttpResponse& response,
-                                                 const Deadline& deadline);
-  [[nodiscard]] Result<std::optional<net::HttpResponse>> Fetch(const Target& target, const std::string& path,
-                                                               const std::string& accept, std::size_t max_bytes,
-                                                               const Deadline& deadline);
-  [[nodiscard]] Result<std::optional<VerifiedContent>> FetchVerified(const Target& target, const std::string& path,
-                                                                     const std::string& accept, std::size_t max_bytes,
-                                                                     const Digest& digest, const Deadline& deadline);
-
-  net::HttpTransport& transport;
-  const Clock& clock;
-  ClientOptions options;
-  AuthorizationCache authorizations;
-};
-
-Result<Target> Client::Impl::TargetOf(const image::Reference& ref, const Credentials& credentials) const {
-  const auto& hosts = options.insecure_hosts;
-  bool insecure = std::any_of(hosts.begin(), hosts.end(),
-                              [&](const std::string& host) { return net::EqualsIgnoreCase(host, ref.domain()); });
-  std::string host = ref.domain() == kDockerHub ? std::string(kDockerHubApi) : ref.domain();
-  auto url = net::Url::Parse((insecure ? "http://" : "https://") + host + "/", Reason::kImageReferenceMalformed);
-  if (!url.ok()) return url.error().In(ref.Name());
-  Target target{ref.Name(), *std::move(url), ref.path(), credentials.Find(ref), ""};
-  target.cache_key = target.registry.Origin() + "\n" + target.repository + "\n" + credentials.IdentityFor(ref);
-  return target;
-}
-
-// `last` becomes the URL that gave the answer.
-Result<net::HttpResponse> Client::Impl::SendPatiently(const net::HttpRequest& request, const std::string& where,
-                                                      net::Url& last, const Deadline& deadline) const {
-  auto remember = [&](const net::Url& url) {
-    last = url;
-    return Ok();
-  };
-  for (std::size_t attempt = 1;; ++attempt) {
-    auto response = net::SendFollowing(transport, request, {limits::kRedirects, false}, remember, deadline);
-    if (!response.ok()) return AsRegistryError(std::move(response).error()).In(where);
-    if (response->status != 429 && response->status != 503) return response;
-    auto header = response->Header("Retry-After");
-    auto wait = header.has_value() ? ParseRetryAfter(*header, clock.Wall()) : std::nullopt;
-    if (!wait.has_value() || attempt == limits::kRegistryAttempts) return response;
-    Duration pause = std::max(*wait, kShortestWait);
-    if (pause >= deadline.Remaining()) {
-      return Error{
-          Reason::kRegistryUnavailable, where,
-          Answered(*response) + " (come again in " + std::to_string(wait->count() / 1000) + " s, which is too late)"};
-    }
-    options.sleep(pause);
-  }
-}
-
-Result<std::string> Client::Impl::FetchToken(const Target& target, const Challenge& challenge,
-                                             const Deadline& deadline) {
-  net::HttpRequest request{};
-  ASSIGN_OR_RETURN(request.url, TokenUrl(challenge, target.registry, target.repository));
-  request.headers = {{"Accept", "application/json"}};
-  if (target.credential.has_value())
-    request.headers.emplace_back("Authorization", BasicAuthorization(*target.credential));
-  request.max_response_bytes = limits::kTokenResponseBytes;
-  const std::string where = target.name + ": token from " + request.url.Authority();
-  MonoTime asked = clock.Mono();
-  net::Url last;
-  ASSIGN_OR_RETURN(net::HttpResponse response, SendPatiently(request, where, last, deadline));
-  if (response.status != 200) return RefusalOf(response, where);
-  auto token = ParseTokenResponse(response.body);
-  if (!token.ok()) return token.error().In(where);
-  std::string authorization = "Bearer " + token->value;
-  authorizations.Put(target.cache_key, authorization, asked, token->lifetime);
-  return authorization;
-}
-
-// The Authorization header that a 401 of the registry's own origin asks for.
-Result<std::string> Client::Impl::Authenticate(const Target& target, const net::HttpResponse& response,
-                                               const Deadline& deadline) {
-  std::string joined;
-  for (const auto& [name, value] : response.headers) {
-    if (net::EqualsIgnoreCase(name, "WWW-Authenticate")) joined += (joined.empty() ? "" : ", ") + value;
-  }
-  auto challenges = ParseChallenges(joined);
-  if (!challenges.ok()) return challenges.error().In(target.name);
-  const Challenge* bearer = nullptr;
-  bool basic = false;
-  for (const Challenge& challenge : *challenges) {
-    basic = basic || challenge.scheme == "basic";
-    if (challenge.scheme != "bearer") continue;
-    if (bearer != nullptr) return Error{Reason::kRegistryProtocol, target.name, "two Bearer challenges"};
-    bearer = &challenge;
-  }
-  if (bearer != nullptr) return FetchToken(target, *bearer, deadline);
-  if (!basic) {
-    return Error{Reason::kRegistryDenied, target.name,
-                 "the registry asks for a kind of authentication that is not supported here"};
-  }
-  if (!target.credential.has_value()) {
-    return Error{Reason::kRegistryDenied, target.name,
-                 "the registry asks for a user and a password, and none is configured for it"};
-  }
-  std::string authorization = BasicAuthorization(*target.credential);
-  authorizations.Put(target.cache_key, authorization, clock.Mono(), kBasicLifetime);
-  return authorization;
-}
-
-// The response of a 200, nothing for a 404.
-Result<std::optional<net::HttpResponse>> Client::Impl::Fetch(const Target& target, const std::string& path,
-                                                             const std::string& accept, std::size_t max_bytes,
-                                                             const Deadline& deadline) {
-  net::HttpRequest request{};
-  request.url = target.registry;
-  request.url.target = "/v2/" + target.repository + path;
-  // An error's body may be longer than what is asked for.
-  request.max_response_bytes = std::max(max_bytes, limits::kRegistryErrorBytes);
-  auto authorization = authorizations.Find(target.cache_key, clock.Mono());
-  for (bool fresh = false;; fresh = true) {
-    request.headers = {{"Accept", accept}};
-    if (authorization.has_value()) request.headers.emplace_back("Authorization", *authorization);
-    net::Url last;
-    ASSIGN_OR_RETURN(net::HttpResponse response, SendPatiently(request, target.name, last, deadline));
-    if (response.status == 200) {
-      if (response.body.size() <= max_bytes) return std::optional(std::move(response));
-      return Error{Reason::kLimitExceeded, target.name,
-                   "the content has more than " + std::to_string(max_bytes) + " bytes"};
-    }
-    if (response.status == 404) return std::optional<net::HttpResponse>();
-    if (response.status == 401 && authorization.has_value()) authorizations.Remove(target.cache_key);
-    // CVE-2020-15157: a redirect's target that asks for credentials is not the registry that they are for.
-    bool own_challenge = response.status == 401 && last.Origin() == target.registry.Origin();
-    if (!own_challenge || fresh) return RefusalOf(response, target.name);
-    ASSIGN_OR_RETURN(authorization, Authenticate(target, response, deadline));
-  }
-}
-
-Result<std::optional<VerifiedContent>> Client::Impl::FetchVerified(const Target& target, const std::string& path,
-                                                                   const std::string& accept, std::size_t max_bytes,
-                                                                   const Digest& digest, const Deadline& deadline) {
-  ASSIGN_OR_RETURN(auto response, Fetch(target, path, accept, max_bytes, deadline));
-  if (!response.has_value()) return std::optional<VerifiedContent>();
-  if (!crypto::Matches(digest, AsBytes(response->body))) {
-    return Error{Reason::kContentMismatch, target.name, "the bytes served do not hash to " + digest.text()};
-  }
-  RETURN_IF_ERROR(CheckDigestHeader(*response, target.name));
-  std::string content_type(response->Header("Content-Type").value_or(""));
-  return std::optional(VerifiedContent(digest, std::move(response->body), std::move(content_type)));
-}
-
-namespace {
-
 std::string ManifestTypes() {
   std::string types;
   for (std::string_view type : {image::kOciIndex, image::kDockerList, image::kOciManifest, image::kDockerManifest}) {
@@ -239,63 +48,236 @@ std::string ManifestTypes() {
   return types;
 }
 
+std::string ContentType(const net::HttpResponse& response) {
+  return std::string(response.Header("Content-Type").value_or(""));
+}
+
+std::string PathOf(const Target& target, std::string_view kind, std::string_view reference) {
+  return "/v2/" + target.repository + "/" + std::string(kind) + "/" + std::string(reference);
+}
+
 }  // namespace
+
+struct Client::Impl {
+  Impl(net::HttpTransport& transport, const Clock& clock_in, ClientOptions options_in)
+      : clock(clock_in), options(std::move(options_in)), fetcher(transport, clock, options.sleep) {}
+
+  [[nodiscard]] Result<Target> TargetOf(const image::Reference& ref, const Credentials& credentials,
+                                        const Deadline& deadline) const;
+  [[nodiscard]] Result<std::vector<Target>> TargetsOf(const image::Reference& ref, const Credentials& credentials,
+                                                      const Deadline& deadline) const;
+  [[nodiscard]] Result<Content> FetchVerified(const Target& target, const std::string& path, const std::string& accept,
+                                              std::size_t max_bytes, const Digest& digest, const Deadline& deadline);
+  [[nodiscard]] Result<Content> FetchTag(const Target& target, const std::string& tag, const Deadline& deadline);
+  [[nodiscard]] Result<std::optional<ReferrerList>> FetchReferrers(const Target& target, const Digest& digest,
+                                                                   const std::vector<std::string>& artifact_types,
+                                                                   const Deadline& deadline);
+  [[nodiscard]] Result<bool> FetchPages(const Target& target, const Digest& digest,
+                                        const std::vector<std::string>& artifact_types, ReferrerCollector& collector,
+                                        const Deadline& deadline);
+  [[nodiscard]] Status FetchFallback(const Target& target, const Digest& digest, ReferrerCollector& collector,
+                                     const Deadline& deadline);
+  template <typename T>
+  [[nodiscard]] Result<std::optional<T>> FirstThatHas(
+      const std::vector<Target>& targets, const Deadline& deadline,
+      const std::function<Result<std::optional<T>>(const Target&, const Deadline&)>& ask);
+
+  const Clock& clock;
+  const ClientOptions options;
+  Fetcher fetcher;
+  SingleFlight<Content> flights;
+  RememberedNames without_api{kRememberedRegistries};
+  RememberedNames unreachable{kRememberedRegistries};
+};
+
+Result<Target> Client::Impl::TargetOf(const image::Reference& ref, const Credentials& credentials,
+                                      const Deadline& deadline) const {
+  const auto& hosts = options.insecure_hosts;
+  bool insecure = std::any_of(hosts.begin(), hosts.end(),
+                              [&](const std::string& host) { return net::EqualsIgnoreCase(host, ref.domain()); });
+  std::string host = ref.domain() == kDockerHub ? std::string(kDockerHubApi) : ref.domain();
+  auto url = net::Url::Parse((insecure ? "http://" : "https://") + host + "/", Reason::kImageReferenceMalformed);
+  if (!url.ok()) return url.error().In(ref.Name());
+  auto credential = credentials.Get(ref, deadline);
+  if (!credential.ok()) return credential.error().In(ref.Name());
+  Target target{ref.Name(), *std::move(url), ref.path(), *std::move(credential), ""};
+  target.cache_key = target.registry.Origin() + "\n" + target.repository + "\n" + credentials.IdentityFor(ref);
+  return target;
+}
+
+// The mirrors of the image's registry in their order, and then itself.
+Result<std::vector<Target>> Client::Impl::TargetsOf(const image::Reference& ref, const Credentials& credentials,
+                                                    const Deadline& deadline) const {
+  std::vector<Target> targets;
+  auto found = std::find_if(options.mirrors.begin(), options.mirrors.end(),
+                            [&](const auto& each) { return net::EqualsIgnoreCase(each.first, ref.domain()); });
+  if (found != options.mirrors.end()) {
+    for (const std::string& mirror : found->second) {
+      // What a mirror cannot have a name for, it does not have.
+      auto there = image::Reference::Parse(mirror + "/" + ref.path());
+      if (!there.ok()) continue;
+      auto target = TargetOf(*there, credentials, deadline);
+      if (target.ok() && !unreachable.Has(target->registry.Origin(), clock.Mono()))
+        targets.push_back(*std::move(target));
+    }
+  }
+  ASSIGN_OR_RETURN(Target own, TargetOf(ref, credentials, deadline));
+  targets.push_back(std::move(own));
+  return targets;
+}
+
+// Asks one after the other. A mirror that fails in whatever way is passed over: it vouches for nothing, so that it can
+// refuse nothing. The last word, and the error if there is one, is the registry's own. A mirror that hangs gets its
+// share of the time, not all of it.
+template <typename T>
+Result<std::optional<T>> Client::Impl::FirstThatHas(
+    const std::vector<Target>& targets, const Deadline& deadline,
+    const std::function<Result<std::optional<T>>(const Target&, const Deadline&)>& ask) {
+  for (std::size_t i = 0; i + 1 < targets.size(); ++i) {
+    auto share = deadline.Remaining() / static_cast<std::int64_t>(targets.size() - i);
+    auto answer = ask(targets[i], deadline.Sooner(share));
+    if (answer.ok() && answer->has_value()) return answer;
+    bool silent = !answer.ok() && (answer.error().reason == Reason::kRegistryUnavailable ||
+                                   answer.error().reason == Reason::kDeadlineExceeded);
+    if (silent && !deadline.Passed()) unreachable.Put(targets[i].registry.Origin(), clock.Mono(), kMirrorAvoided);
+  }
+  return ask(targets.back(), deadline);
+}
+
+Result<Content> Client::Impl::FetchVerified(const Target& target, const std::string& path, const std::string& accept,
+                                            std::size_t max_bytes, const Digest& digest, const Deadline& deadline) {
+  ASSIGN_OR_RETURN(Fetched fetched, fetcher.Get(target, path, accept, max_bytes, deadline));
+  if (!fetched.found) return Content();
+  if (!crypto::Matches(digest, AsBytes(fetched.response.body))) {
+    return Error{Reason::kContentMismatch, target.name, "the bytes served do not hash to " + digest.text()};
+  }
+  RETURN_IF_ERROR(CheckDigestHeader(fetched.response, target.name));
+  return Content(VerifiedContent(digest, std::move(fetched.response.body), ContentType(fetched.response)));
+}
+
+Result<Content> Client::Impl::FetchTag(const Target& target, const std::string& tag, const Deadline& deadline) {
+  ASSIGN_OR_RETURN(Fetched fetched, fetcher.Get(target, PathOf(target, "manifests", tag), ManifestTypes(),
+                                                limits::kManifestBytes, deadline));
+  if (!fetched.found) return Content();
+  RETURN_IF_ERROR(CheckDigestHeader(fetched.response, target.name));
+  Digest digest = crypto::Sha256Digest(AsBytes(fetched.response.body));
+  return Content(VerifiedContent(std::move(digest), std::move(fetched.response.body), ContentType(fetched.response)));
+}
+
+// false: this registry has no such API. distribution-spec, "Listing Referrers": one that has it answers 200 with an
+// image index, also where nothing refers to the digest.
+Result<bool> Client::Impl::FetchPages(const Target& target, const Digest& digest,
+                                      const std::vector<std::string>& artifact_types, ReferrerCollector& collector,
+                                      const Deadline& deadline) {
+  std::string path = PathOf(target, "referrers", digest.text());
+  if (artifact_types.size() == 1 && IsWholeType(artifact_types[0]))
+    path += "?artifactType=" + net::EncodeQueryValue(artifact_types[0]);
+  std::vector<std::string> visited;
+  while (true) {
+    visited.push_back(path);
+    ASSIGN_OR_RETURN(Fetched page,
+                     fetcher.Get(target, path, std::string(image::kOciIndex), limits::kReferrerPageBytes, deadline));
+    // A registry that has the API has it on every page.
+    if (!page.found && visited.size() > 1)
+      return Error{Reason::kRegistryProtocol, target.name, "a next page of referrers is not there"};
+    if (!page.found) {
+      if (!SaysWhatIsUnknown(page.response.body))
+        without_api.Put(target.registry.Origin(), clock.Mono(), kNoReferrersApi);
+      return false;
+    }
+    Status added = collector.AddPage(page.response.body, ContentType(page.response));
+    if (!added.ok() && added.error().reason == Reason::kContentUnsupported)
+      return Error{Reason::kRegistryProtocol, target.name, "referrers are served as something that is no image index"};
+    if (!added.ok()) return added.error().In(target.name);
+    ASSIGN_OR_RETURN(auto next, NextLink(page.response.headers));
+    if (!next.has_value()) return true;
+    ASSIGN_OR_RETURN(net::Url url, page.url.Resolve(*next, Reason::kRegistryProtocol));
+    // CVE-2025-27403 and its like: a header does not choose whom credentials are for.
+    if (url.Origin() != target.registry.Origin())
+      return Error{Reason::kRegistryProtocol, target.name, "the next page of referrers is said to be on another host"};
+    if (std::find(visited.begin(), visited.end(), url.target) != visited.end())
+      return Error{Reason::kRegistryProtocol, target.name, "the pages of referrers lead back to one of them"};
+    if (visited.size() == limits::kReferrerPages) collector.Truncate();
+    if (collector.truncated()) return true;
+    path = url.target;
+  }
+}
+
+// distribution-spec, "Listing Referrers": "If the response to the referrers API is a 404, and the tag schema does not
+// return a valid image index, the client SHOULD assume there are no referrers to the manifest." So it is for what was
+// put under that tag as something else than an OCI index. An OCI index that cannot be read is an error all the same:
+// what could not be looked at is not known to be absent.
+Status Client::Impl::FetchFallback(const Target& target, const Digest& digest, ReferrerCollector& collector,
+                                   const Deadline& deadline) {
+  ASSIGN_OR_RETURN(Fetched fetched, fetcher.Get(target, PathOf(target, "manifests", ReferrersTag(digest)),
+                                                ManifestTypes(), limits::kManifestBytes, deadline));
+  if (!fetched.found) return Ok();
+  Status added = collector.AddPage(fetched.response.body, ContentType(fetched.response));
+  if (added.ok() || added.error().reason == Reason::kContentUnsupported) return Ok();
+  return added.error().In(target.name);
+}
+
+// Nothing where there are none: the next is asked then, because a mirror may have the image and not its signatures.
+Result<std::optional<ReferrerList>> Client::Impl::FetchReferrers(const Target& target, const Digest& digest,
+                                                                 const std::vector<std::string>& artifact_types,
+                                                                 const Deadline& deadline) {
+  ReferrerCollector collector(digest, artifact_types);
+  bool has_api = false;
+  if (!without_api.Has(target.registry.Origin(), clock.Mono())) {
+    ASSIGN_OR_RETURN(has_api, FetchPages(target, digest, artifact_types, collector, deadline));
+  }
+  if (!has_api) RETURN_IF_ERROR(FetchFallback(target, digest, collector, deadline));
+  ReferrerList list = std::move(collector).Take();
+  if (list.referrers.empty() && !list.truncated) return std::optional<ReferrerList>();
+  return std::optional(std::move(list));
+}
 
 Client::Client(net::HttpTransport& transport, const Clock& clock, ClientOptions options)
     : impl_(std::make_unique<Impl>(transport, clock, std::move(options))) {}
 Client::~Client() = default;
 
-Result<std::optional<VerifiedContent>> Client::GetManifestByTag(const image::Reference& ref, std::string_view tag,
-                                                                const Credentials& credentials,
-                                                                const Deadline& deadline) {
+Result<Content> Client::GetManifestByTag(const image::Reference& ref, std::string_view tag,
+                                         const Credentials& credentials, const Deadline& deadline) {
   if (!image::IsTag(tag))
     return Error{Reason::kImageReferenceMalformed, ref.Name(), "'" + Printable(tag, 100) + "' is no tag"};
-  ASSIGN_OR_RETURN(Target target, impl_->TargetOf(ref, credentials));
-  ASSIGN_OR_RETURN(auto response, impl_->Fetch(target, "/manifests/" + std::string(tag), ManifestTypes(),
-                                               limits::kManifestBytes, deadline));
-  if (!response.has_value()) return std::optional<VerifiedContent>();
-  RETURN_IF_ERROR(CheckDigestHeader(*response, target.name));
-  Digest digest = crypto::Sha256Digest(AsBytes(response->body));
-  std::string content_type(response->Header("Content-Type").value_or(""));
-  return std::optional(VerifiedContent(std::move(digest), std::move(response->body), std::move(content_type)));
+  ASSIGN_OR_RETURN(auto targets, impl_->TargetsOf(ref, credentials, deadline));
+  return impl_->FirstThatHas<VerifiedContent>(targets, deadline, [&](const Target& target, const Deadline& until) {
+    return impl_->FetchTag(target, std::string(tag), until);
+  });
 }
 
-Result<std::optional<VerifiedContent>> Client::GetManifest(const image::Reference& ref, const Digest& digest,
-                                                           const Credentials& credentials, const Deadline& deadline) {
-  ASSIGN_OR_RETURN(Target target, impl_->TargetOf(ref, credentials));
-  return impl_->FetchVerified(target, "/manifests/" + digest.text(), ManifestTypes(), limits::kManifestBytes, digest,
-                              deadline);
+Result<Content> Client::GetManifest(const image::Reference& ref, const Digest& digest, const Credentials& credentials,
+                                    const Deadline& deadline) {
+  ASSIGN_OR_RETURN(auto targets, impl_->TargetsOf(ref, credentials, deadline));
+  const std::string key = "manifest\n" + digest.text() + "\n" + targets.back().cache_key;
+  return impl_->flights.Do(key, deadline, [&] {
+    return impl_->FirstThatHas<VerifiedContent>(targets, deadline, [&](const Target& target, const Deadline& until) {
+      return impl_->FetchVerified(target, PathOf(target, "manifests", digest.text()), ManifestTypes(),
+                                  limits::kManifestBytes, digest, until);
+    });
+  });
 }
 
-Result<std::optional<VerifiedContent>> Client::GetBlob(const image::Reference& ref, const Digest& digest,
-                                                       std::size_t max_bytes, const Credentials& credentials,
-                                                       const Deadline& deadline) {
-  ASSIGN_OR_RETURN(Target target, impl_->TargetOf(ref, credentials));
-  return impl_->FetchVerified(target, "/blobs/" + digest.text(), "*/*", max_bytes, digest, deadline);
+Result<Content> Client::GetBlob(const image::Reference& ref, const Digest& digest, std::size_t max_bytes,
+                                const Credentials& credentials, const Deadline& deadline) {
+  ASSIGN_OR_RETURN(auto targets, impl_->TargetsOf(ref, credentials, deadline));
+  const std::string key = "blob " + std::to_string(max_bytes) + "\n" + digest.text() + "\n" + targets.back().cache_key;
+  return impl_->flights.Do(key, deadline, [&] {
+    return impl_->FirstThatHas<VerifiedContent>(targets, deadline, [&](const Target& target, const Deadline& until) {
+      return impl_->FetchVerified(target, PathOf(target, "blobs", digest.text()), "*/*", max_bytes, digest, until);
+    });
+  });
 }
 
 Result<ReferrerList> Client::Referrers(const image::Reference& ref, const Digest& digest,
                                        const std::vector<std::string>& artifact_types, const Credentials& credentials,
                                        const Deadline& deadline) {
-  ASSIGN_OR_RETURN(Target target, impl_->TargetOf(ref, credentials));
-  ReferrerCollector collector(digest, artifact_types);
-  ASSIGN_OR_RETURN(auto page, impl_->Fetch(target, "/referrers/" + digest.text(), std::string(image::kOciIndex),
-                                           limits::kReferrerPageBytes, deadline));
-  bool api = page.has_value();
-  if (!api) {
-    ASSIGN_OR_RETURN(page, impl_->Fetch(target, "/manifests/" + ReferrersTag(digest), ManifestTypes(),
-                                        limits::kManifestBytes, deadline));
-  }
-  if (!page.has_value()) return std::move(collector).Take();
-  Status added = collector.AddPage(page->body, page->Header("Content-Type").value_or(""));
-  if (!added.ok() && added.error().reason == Reason::kContentUnsupported) {
-    if (!api) return std::move(collector).Take();
-    return Error{Reason::kRegistryProtocol, target.name, added.error().detail};
-  }
-  if (!added.ok()) return added.error().In(target.name);
-  ASSIGN_OR_RETURN(auto next, NextLink(page->headers));
-  if (next.has_value()) collector.Truncate();
-  return std::move(collector).Take();
+  ASSIGN_OR_RETURN(auto targets, impl_->TargetsOf(ref, credentials, deadline));
+  ASSIGN_OR_RETURN(
+      auto list, impl_->FirstThatHas<ReferrerList>(targets, deadline, [&](const Target& target, const Deadline& until) {
+        return impl_->FetchReferrers(target, digest, artifact_types, until);
+      }));
+  return list.has_value() ? *std::move(list) : ReferrerList{};
 }
 
 }  // namespace gatehouse::registry

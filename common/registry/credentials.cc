@@ -148,13 +148,17 @@ bool PathMatches(std::string_view prefix, std::string_view path) {
 
 }  // namespace
 
-Result<Credentials> Credentials::FromDockerConfig(std::string_view json, std::string_view source) {
+Result<Credentials> Credentials::FromDockerConfig(std::string_view json, std::string_view source,
+                                                  const CredentialProviders& providers) {
   auto document = codec::JsonDocument::Parse(json, {limits::kDockerConfigBytes});
   if (!document.ok()) return Error{Reason::kConfigInvalid, std::string(source), document.error().detail};
   ObjectReader reader(*document, document->root(), Reason::kConfigInvalid);
-  reader.IgnoreUnknown();  // credsStore, credHelpers, HttpHeaders, ... of a workstation's file
+  reader.IgnoreUnknown();  // HttpHeaders, currentContext, ... of a workstation's file
   Credentials credentials;
-  reader.Object("auths", Presence::kRequired, [&](ObjectReader& auths) {
+  if (providers) ReadProviders(reader, providers, credentials.entries_);
+  // A file that names helpers only has no use for the rest.
+  const Presence presence = credentials.entries_.empty() ? Presence::kRequired : Presence::kOptional;
+  reader.Object("auths", presence, [&](ObjectReader& auths) {
     auths.IgnoreUnknown();
     for (std::size_t i = 0; i < auths.view().size() && auths.ok(); ++i) {
       std::string key(auths.view().member(i).key);
@@ -171,30 +175,75 @@ Result<Credentials> Credentials::FromDockerConfig(std::string_view json, std::st
   return credentials;
 }
 
+// "credHelpers" and "credsStore" of Docker's file.
+void Credentials::ReadProviders(codec::ObjectReader& reader, const CredentialProviders& providers,
+                                std::vector<Entry>& entries) {
+  for (const auto& [key, name] : reader.StringMap("credHelpers", Presence::kOptional)) {
+    auto location = ParseLocation(key);
+    if (!location.ok()) return reader.Fail("credHelpers", location.error().detail);
+    // The helper is asked by the host as it is written here; Docker Hub has a name of its own (ServerOf).
+    std::string server = location->host == "docker.io" ? "" : key;
+    if (auto provider = providers(name); provider != nullptr)
+      entries.push_back({location->host, location->path, {}, std::move(provider), name, std::move(server)});
+  }
+  auto store = reader.OptionalString("credsStore");
+  if (!store.has_value()) return;
+  if (auto provider = providers(*store); provider != nullptr)
+    entries.push_back({"", "", {}, std::move(provider), *store, "", true});
+}
+
 Credentials Credentials::With(const Credentials& more) const {
   Credentials all = *this;
   all.entries_.insert(all.entries_.end(), more.entries_.begin(), more.entries_.end());
   return all;
 }
 
-std::optional<BasicCredential> Credentials::Find(const image::Reference& image) const {
+const Credentials::Entry* Credentials::Best(const image::Reference& image) const {
   const Entry* best = nullptr;
   auto rank = [](const Entry& entry) {
     bool exact = entry.host_pattern.find_first_of("*?") == std::string::npos;
-    return std::tuple(entry.path_prefix.size(), exact, entry.host_pattern.size());
+    return std::tuple(!entry.any_host, entry.path_prefix.size(), exact, entry.host_pattern.size());
   };
   for (const Entry& entry : entries_) {
-    if (!HostMatches(entry.host_pattern, image.domain()) || !PathMatches(entry.path_prefix, image.path())) continue;
+    bool matches = HostMatches(entry.host_pattern, image.domain()) && PathMatches(entry.path_prefix, image.path());
+    if (!entry.any_host && !matches) continue;
     if (best == nullptr || rank(entry) > rank(*best)) best = &entry;
   }
-  return best == nullptr ? std::nullopt : std::optional(best->credential);
+  return best;
+}
+
+// Docker asks its helpers for Docker Hub by the name that its first API had.
+std::string Credentials::ServerOf(const Entry& entry, const image::Reference& image) {
+  if (!entry.server.empty()) return entry.server;
+  return image.domain() == "docker.io" ? "https://index.docker.io/v1/" : image.domain();
+}
+
+std::optional<BasicCredential> Credentials::Find(const image::Reference& image) const {
+  const Entry* best = Best(image);
+  return best == nullptr || best->provider != nullptr ? std::nullopt : std::optional(best->credential);
+}
+
+Result<std::optional<BasicCredential>> Credentials::Get(const image::Reference& image, const Deadline& deadline) const {
+  const Entry* best = Best(image);
+  if (best == nullptr || best->provider == nullptr) return Find(image);
+  ASSIGN_OR_RETURN(auto credential, best->provider->Get(ServerOf(*best, image), deadline));
+  if (credential.has_value() && !IsUsable(*credential)) {
+    return Error{Reason::kConfigInvalid, "credential helper " + best->provider_name,
+                 "gives a user or password that is empty or holds a control character"};
+  }
+  return credential;
 }
 
 std::string Credentials::IdentityFor(const image::Reference& image) const {
-  auto credential = Find(image);
-  if (!credential.has_value()) return "anonymous";
+  const Entry* best = Best(image);
+  if (best == nullptr) return "anonymous";
+  if (best->provider != nullptr) {
+    std::string text = "helper " + best->provider_name + " " + ServerOf(*best, image);
+    return crypto::Sha256Digest(AsBytes(text)).text();
+  }
   // The length keeps ("ab", "c") and ("a", "bc") apart.
-  std::string text = std::to_string(credential->username.size()) + ":" + credential->username + credential->password;
+  const auto& [username, password] = best->credential;
+  std::string text = std::to_string(username.size()) + ":" + username + password;
   return crypto::Sha256Digest(AsBytes(text)).text();
 }
 

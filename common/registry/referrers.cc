@@ -4,6 +4,7 @@
 
 #include "common/base/encoding.h"
 #include "common/base/limits.h"
+#include "common/codec/json.h"
 #include "common/net/ascii.h"
 
 namespace gatehouse::registry {
@@ -12,6 +13,8 @@ namespace {
 // A descriptor has more than 100 bytes, so that no page that fits its limit is refused for their number.
 constexpr std::size_t kDescriptorsOfAPage = limits::kReferrerPageBytes / 100;
 constexpr std::size_t kTagEncodedLength = 64;
+constexpr std::string_view kEmptyConfig = "application/vnd.oci.empty.v1+json";
+constexpr std::string_view kNotationSignature = "application/vnd.cncf.notary.signature";
 
 Error BadLink(std::string_view why) {
   return {Reason::kRegistryProtocol, "Link header", std::string(why)};
@@ -134,13 +137,34 @@ std::string ReferrersTag(const Digest& digest) {
   return text.substr(0, colon) + "-" + text.substr(colon + 1, kTagEncodedLength);
 }
 
+// RFC 6838 section 4.2.8: nothing follows a structured syntax suffix.
+bool IsWholeType(std::string_view artifact_type) {
+  return artifact_type.ends_with("+json") || artifact_type == kNotationSignature;
+}
+
+bool SaysWhatIsUnknown(std::string_view body) {
+  auto document = codec::JsonDocument::Parse(body, {limits::kRegistryErrorBytes});
+  if (!document.ok()) return false;
+  auto errors = document->root().Find("errors");
+  if (!errors.has_value() || !errors->IsArray()) return false;
+  for (std::size_t i = 0; i < errors->size(); ++i) {
+    auto code = errors->at(i).Find("code");
+    auto text = code.has_value() ? code->AsString() : std::nullopt;
+    for (std::string_view unknown : {"NAME_UNKNOWN", "NAME_INVALID", "MANIFEST_UNKNOWN"}) {
+      if (text == unknown) return true;
+    }
+  }
+  return false;
+}
+
 ReferrerCollector::ReferrerCollector(const Digest& subject, const std::vector<std::string>& artifact_types)
     : subject_(subject.text()), types_(artifact_types) {}
 
 // The registry may have filtered, or not, or say so and not have (OCI-Filters-Applied proves nothing): looked at here.
 bool ReferrerCollector::IsWanted(const std::string& artifact_type) const {
-  return types_.empty() || std::any_of(types_.begin(), types_.end(),
-                                       [&](const std::string& prefix) { return artifact_type.starts_with(prefix); });
+  if (types_.empty() || artifact_type.empty() || artifact_type == kEmptyConfig) return true;
+  return std::any_of(types_.begin(), types_.end(),
+                     [&](const std::string& prefix) { return artifact_type.starts_with(prefix); });
 }
 
 void ReferrerCollector::Add(image::Descriptor descriptor) {

@@ -22,8 +22,17 @@ namespace gatehouse::registry {
 // distribution-spec, "Referrers Tag Schema": <algorithm>-<encoded>, the latter cut to 64 characters.
 [[nodiscard]] std::string ReferrersTag(const Digest& digest);
 
+// Whether a wanted artifact type cannot be the beginning of another, so that a registry may be asked for it alone.
+[[nodiscard]] bool IsWholeType(std::string_view artifact_type);
+
+// Whether the body of a 404 is one of the distribution-spec's errors that speak of the repository or the manifest: then
+// it is no sign that the registry lacks the API. Whoever names an image that is not there would otherwise take the
+// API away from everybody's images.
+[[nodiscard]] bool SaysWhatIsUnknown(std::string_view body);
+
 // Gathers the referrers of one digest over pages: each digest once, in order, of the given artifact types (prefixes;
-// empty: all), up to limits::kReferrers.
+// empty: all), up to limits::kReferrers. Where the artifact type is absent or that of the empty config, a descriptor
+// says nothing of its kind (so go-containerregistry writes the index under the fallback tag), and is kept.
 class ReferrerCollector {
  public:
   ReferrerCollector(const Digest& subject, const std::vector<std::string>& artifact_types);

@@ -82,9 +82,10 @@ void AuthorizationCache::Put(const std::string& key, std::string authorization, 
                                   [](const auto& a, const auto& b) { return a.second.until < b.second.until; }));
 }
 
-void AuthorizationCache::Remove(const std::string& key) {
+void AuthorizationCache::Remove(const std::string& key, const std::string& authorization) {
   std::scoped_lock lock(mutex_);
-  entries_.erase(key);
+  auto found = entries_.find(key);
+  if (found != entries_.end() && found->second.authorization == authorization) entries_.erase(found);
 }
 
 }  // namespace gatehouse::registry

@@ -35,7 +35,8 @@ class AuthorizationCache {
  public:
   [[nodiscard]] std::optional<std::string> Find(const std::string& key, MonoTime now);
   void Put(const std::string& key, std::string authorization, MonoTime now, std::chrono::seconds lifetime);
-  void Remove(const std::string& key);
+  // Unless another took its place.
+  void Remove(const std::string& key, const std::string& authorization);
 
  private:
   struct Entry {

@@ -200,7 +200,9 @@ TEST(AuthorizationCache, ForgetsShortlyBeforeTheEnd) {
   EXPECT_EQ(cache.Find("k", now + std::chrono::seconds(49)), "Bearer a");
   EXPECT_FALSE(cache.Find("k", now + std::chrono::seconds(50)).has_value());
   EXPECT_FALSE(cache.Find("other", now).has_value());
-  cache.Remove("k");
+  cache.Remove("k", "another");
+  EXPECT_TRUE(cache.Find("k", now).has_value()) << "what took its place stays";
+  cache.Remove("k", "Bearer a");
   EXPECT_FALSE(cache.Find("k", now).has_value());
   cache.Put("zero", "Bearer b", now, std::chrono::seconds(0));
   cache.Put("one", "Bearer b", now, std::chrono::seconds(1));
