@@ -55,6 +55,34 @@ TEST(PublicKey, Pkcs1AndSpkiOfOneRsaKeyAreEqual) {
             PublicKey::FromPem(TestText("signatures/rsa2048.pem")).value());
 }
 
+TEST(PublicKey, FromPkcs1TakesRsaInCanonicalDerOnly) {
+  const Bytes der = SpkiOf("signatures/rsa2048.pkcs1.pem");
+  EXPECT_EQ(PublicKey::FromPkcs1(der).value(), PublicKey::FromPem(TestText("signatures/rsa2048.pem")).value());
+  Bytes trailing = der;
+  trailing.push_back(0);
+  Bytes padded = der;  // 30 82 LL LL becomes 30 83 00 LL LL
+  ASSERT_EQ(padded[1], 0x82);
+  padded[1] = 0x83;
+  padded.insert(padded.begin() + 2, 0);
+  const std::pair<const char*, Bytes> table[] = {
+      {"empty", {}},
+      {"trailing bytes", trailing},
+      {"a length that is not in its shortest form", padded},
+      {"an SPKI of RSA", SpkiOf("signatures/rsa2048.pem")},
+      {"an SPKI of ECDSA", SpkiOf("signatures/p256.pem")},
+      {"a private key", SpkiOf("keys/rsa2048.pkcs1.key")},
+  };
+  for (const auto& [defect, bytes] : table) {
+    const Result<PublicKey> key = PublicKey::FromPkcs1(bytes);
+    ASSERT_FALSE(key.ok()) << defect;
+    EXPECT_EQ(key.error().reason, Reason::kKeyMalformed) << defect;
+  }
+  for (std::size_t size = 0; size < der.size(); ++size) {
+    EXPECT_FALSE(PublicKey::FromPkcs1(BytesView(der).first(size)).ok()) << size;
+  }
+  EXPECT_EQ(ERR_peek_error(), 0UL);
+}
+
 TEST(PublicKey, TwoKeysDiffer) {
   EXPECT_FALSE(PublicKey::FromPem(TestText("signatures/rsa2048.pem")).value() ==
                PublicKey::FromPem(TestText("signatures/p256.pem")).value());

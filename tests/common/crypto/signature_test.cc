@@ -196,6 +196,80 @@ TEST_F(Adversarial_B14, Ed25519IsThePureForm) {
   EXPECT_FALSE(ed25519.Public().Verify(Scheme::kEd25519, HashAlgorithm::kSha512, message_, over_digest));
 }
 
+// --- the same where only the hash is known
+
+TEST_P(EveryKeyType, VerifiesAHashAsItsMessage) {
+  const PrivateKey key = PrivateKey::Generate(GetParam()).value();
+  const PublicKey other = PrivateKey::Generate(GetParam()).value().Public();
+  const Bytes message = ToBytes("a message");
+  for (const HashAlgorithm hash : {HashAlgorithm::kSha256, HashAlgorithm::kSha384, HashAlgorithm::kSha512}) {
+    const Bytes digest = Hash(hash, message);
+    for (const Scheme scheme : kSchemes) {
+      if (!Has(GetParam(), scheme)) continue;
+      Bytes signature = key.Sign(scheme, hash, message).value();
+      for (const Scheme as : kSchemes) {
+        // Ed25519 signs the message itself, so that a hash says nothing.
+        EXPECT_EQ(key.Public().VerifyHashed(as, hash, digest, signature), as == scheme && as != Scheme::kEd25519);
+      }
+      EXPECT_FALSE(other.VerifyHashed(scheme, hash, digest, signature));
+      EXPECT_FALSE(key.Public().VerifyHashed(scheme, hash, Hash(hash, Bytes(1)), signature));
+      EXPECT_FALSE(key.Public().VerifyHashed(scheme, hash, message, signature)) << "the message for its hash";
+      for (const std::size_t size : {std::size_t{0}, digest.size() - 1}) {
+        EXPECT_FALSE(key.Public().VerifyHashed(scheme, hash, BytesView(digest).first(size), signature)) << size;
+      }
+      EXPECT_FALSE(key.Public().VerifyHashed(scheme, hash, Joined(digest, Bytes(1)), signature));
+      signature[signature.size() / 2] ^= 1;
+      EXPECT_FALSE(key.Public().VerifyHashed(scheme, hash, digest, signature));
+      EXPECT_FALSE(key.Public().VerifyHashed(scheme, hash, digest, {}));
+    }
+  }
+  EXPECT_EQ(ERR_peek_error(), 0UL);
+}
+
+TEST(VerifyHashed, Sha1IsNeverVerified) {
+  const PublicKey key = PublicKey::FromPem(TestText("signatures/rsa2048.pem")).value();
+  const Bytes digest = Hash(HashAlgorithm::kSha1, TestBytes("signatures/message.txt"));
+  EXPECT_FALSE(key.VerifyHashed(Scheme::kRsaPkcs1v15, HashAlgorithm::kSha1, digest,
+                                TestBytes("signatures/rsa2048-pkcs1-sha1.sig")));
+}
+
+TEST(VerifyHashed, PssOfTheOpenSslCommandLine) {
+  const PublicKey key = PublicKey::FromPem(TestText("signatures/rsa2048.pem")).value();
+  const Bytes digest = Hash(kSha256, TestBytes("signatures/message.txt"));
+  for (const char* salt : {"0", "20", "32", "max"}) {
+    const Bytes signature = TestBytes(std::string("signatures/rsa2048-pss-sha256-salt") + salt + ".sig");
+    EXPECT_TRUE(key.VerifyHashed(Scheme::kRsaPss, kSha256, digest, signature)) << salt;
+    EXPECT_FALSE(key.VerifyHashed(Scheme::kRsaPkcs1v15, kSha256, digest, signature)) << salt;
+  }
+}
+
+TEST_F(Adversarial_B14, OfAHashTooDerIsNotRawAndAHighSIsAccepted) {
+  const Bytes digest = Hash(kSha256, message_);
+  Bytes twin = raw_;
+  BIGNUM* n = BN_bin2bn(OrderP256().data(), 32, nullptr);
+  BIGNUM* s = BN_bin2bn(raw_.data() + 32, 32, nullptr);
+  ASSERT_EQ(BN_sub(s, n, s), 1);
+  ASSERT_EQ(BN_bn2binpad(s, twin.data() + 32, 32), 32);
+  BN_free(n);
+  BN_free(s);
+  EXPECT_TRUE(public_.VerifyHashed(Scheme::kEcdsaRaw, kSha256, digest, raw_));
+  EXPECT_TRUE(public_.VerifyHashed(Scheme::kEcdsaRaw, kSha256, digest, twin));
+  const Bytes der = EcdsaDer(BytesView(raw_).first(32), BytesView(raw_).subspan(32), 32).value();
+  EXPECT_TRUE(public_.VerifyHashed(Scheme::kEcdsaDer, kSha256, digest, der));
+  EXPECT_FALSE(public_.VerifyHashed(Scheme::kEcdsaRaw, kSha256, digest, der));
+  EXPECT_FALSE(public_.VerifyHashed(Scheme::kEcdsaDer, kSha256, digest, raw_));
+}
+
+TEST_F(Adversarial_B14, AHashOfAnotherAlgorithmForP384) {
+  const PrivateKey p384 = PrivateKey::Generate(KeyType::kEcP384).value();
+  const Bytes signature = p384.Sign(Scheme::kEcdsaDer, HashAlgorithm::kSha256, message_).value();
+  const Bytes digest = Hash(kSha256, message_);
+  EXPECT_TRUE(p384.Public().VerifyHashed(Scheme::kEcdsaDer, kSha256, digest, signature));
+  EXPECT_FALSE(p384.Public().VerifyHashed(Scheme::kEcdsaDer, HashAlgorithm::kSha384, digest, signature));
+  EXPECT_FALSE(p384.Public().VerifyHashed(Scheme::kEcdsaDer, HashAlgorithm::kSha384,
+                                          Hash(HashAlgorithm::kSha384, message_), signature));
+}
+
 // --- Q8: lengths, ranges and encodings
 
 class Adversarial_Q8 : public testing::Test {
