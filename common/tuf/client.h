@@ -20,9 +20,9 @@ namespace gatehouse::tuf {
 // reaching it: kNetworkUnavailable, kDeadlineExceeded, kFileUnreadable.
 using Fetch = std::function<Result<std::optional<std::string>>(const std::string& path, std::size_t max_bytes)>;
 
-// Local copies of metadata that were verified, by role: "root", "timestamp", "snapshot", "targets", and of target files
-// under "target/NAME" (percent-encoded). They are verified again when read: the store need not be trusted for more than
-// not being older than it was.
+// Local copies of metadata that were verified, by role: "timestamp", "snapshot", "targets", and the versions of root by
+// file name ("5.root.json"); and of target files under "target/NAME" (its '/' percent-encoded). They are verified again
+// when read: the store need not be trusted for more than not being older than it was.
 class Store {
  public:
   virtual ~Store() = default;
