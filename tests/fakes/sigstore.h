@@ -101,9 +101,9 @@ struct SignedBundle {
 
 // A layer of cosign's legacy layout.
 struct LegacyLayer {
-  std::string media_type;
-  std::string payload;
-  std::map<std::string, std::string> annotations;
+  std::string media_type = {};
+  std::string payload = {};
+  std::map<std::string, std::string> annotations = {};
 };
 
 // An in-toto statement about images.
@@ -172,8 +172,10 @@ class FakeSigstore {
  private:
   struct Signed;
   [[nodiscard]] Signed MakeSignature(std::string_view to_be_signed, const BundleOptions& options);
-  [[nodiscard]] JsonValue Material(const Signed& made, const BundleOptions& options, WallTime at,
-                                   const std::function<JsonValue(const FakeRekor&, const std::string& kind)>& body);
+  [[nodiscard]] JsonValue Material(const Signed& made, const BundleOptions& options,
+                                   const std::function<JsonValue(FakeRekor&)>& add);
+  [[nodiscard]] std::vector<Bytes> Stamps(BytesView over, const BundleOptions& options) const;
+  void Annotate(LegacyLayer& layer, const SignedBundle& bundle, BytesView stamped, const BundleOptions& options) const;
 
   Options options_;
   TestCa root_;

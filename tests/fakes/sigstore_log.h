@@ -47,8 +47,8 @@ struct EntryOptions {
   std::size_t later = 0;  // further entries, that the tree has by the time of the proof
   // The promise is over this body in place of the entry's.
   std::optional<std::string> promise_over = {};
-  // The proof says so; what is hashed does not change. Both in place of the real one, before the checkpoint is signed.
-  std::optional<std::int64_t> log_index = {};        // of the entry: the global one. The promise is over it.
+  // What the entry claims in place of the truth.
+  std::optional<std::int64_t> log_index = {};        // the global one; the promise is over it
   std::optional<std::int64_t> integrated_time = {};  // seconds; the promise is over it
   // The checkpoint's text ("origin\nsize\nroot\n") before it is signed.
   std::function<void(std::string&)> edit_checkpoint = {};
