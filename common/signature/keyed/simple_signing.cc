@@ -14,21 +14,6 @@ using Presence = ObjectReader::Presence;
 
 constexpr std::string_view kPayloadType = "cosign container image signature";
 
-// The algorithm is a matter of the key and of the policy. No default branch: a new kind of key is a decision.
-crypto::Scheme SchemeOf(const Verifier& verifier) {
-  switch (verifier.key.type()) {
-    case crypto::KeyType::kEcP256:
-    case crypto::KeyType::kEcP384:
-    case crypto::KeyType::kEcP521:
-      return crypto::Scheme::kEcdsaDer;
-    case crypto::KeyType::kRsa:
-      return verifier.rsa_pss ? crypto::Scheme::kRsaPss : crypto::Scheme::kRsaPkcs1v15;
-    case crypto::KeyType::kEd25519:
-      return crypto::Scheme::kEd25519;
-  }
-  return crypto::Scheme::kEcdsaDer;
-}
-
 Result<Bytes> DecodeSignature(std::string_view base64) {
   if (base64.empty()) return Error{Reason::kSignatureMalformed, "", "the signature is empty"};
   if (base64.size() > limits::kSignatureBytes * 4 / 3 + 4) {
@@ -85,6 +70,41 @@ Result<Payload> ParsePayload(std::string_view text) {
 
 }  // namespace
 
+// The algorithm is a matter of the key and of the policy. No default branch: a new kind of key is a decision.
+crypto::Scheme SchemeOf(const Verifier& verifier) {
+  switch (verifier.key.type()) {
+    case crypto::KeyType::kEcP256:
+    case crypto::KeyType::kEcP384:
+    case crypto::KeyType::kEcP521:
+      return crypto::Scheme::kEcdsaDer;
+    case crypto::KeyType::kRsa:
+      return verifier.rsa_pss ? crypto::Scheme::kRsaPss : crypto::Scheme::kRsaPkcs1v15;
+    case crypto::KeyType::kEd25519:
+      return crypto::Scheme::kEd25519;
+  }
+  return crypto::Scheme::kEcdsaDer;
+}
+
+Result<SignedPayload> ReadSignedPayload(std::string_view payload, const Digest& image) {
+  if (payload.size() > limits::kSignaturePayloadBytes) {
+    return Error{Reason::kLimitExceeded, "payload",
+                 "the payload has more than " + std::to_string(limits::kSignaturePayloadBytes) + " bytes"};
+  }
+  auto parsed = ParsePayload(payload);
+  if (!parsed.ok()) return parsed.error().In("payload");
+  if (parsed->type != kPayloadType) {
+    return Error{Reason::kPayloadTypeMismatch, "payload",
+                 "critical.type is '" + Printable(parsed->type, 64) + "', not '" + std::string(kPayloadType) + "'"};
+  }
+  auto digest = Digest::Parse(parsed->digest);
+  if (!digest.ok()) return Error{Reason::kPayloadMalformed, "payload", digest.error().detail};
+  if (*digest != image) {
+    return Error{Reason::kPayloadDigestMismatch, "payload",
+                 "the signature is for " + digest->text() + ", not for " + image.text()};
+  }
+  return SignedPayload{std::move(parsed->docker_reference), std::move(parsed->annotations)};
+}
+
 std::string SignatureTag(const Digest& image) {
   return std::string(Name(image.algorithm())).append("-").append(image.hex()).append(".sig");
 }
@@ -115,20 +135,9 @@ Result<claims::VerifiedImageSignature> SimpleSigning::Verify(std::string_view pa
   if (!verifier.key.Verify(SchemeOf(verifier), verifier.hash, AsBytes(payload), signature)) {
     return Error{Reason::kSignatureInvalid, "", "the signature is not by the key " + verifier.key.Fingerprint().text()};
   }
-  auto parsed = ParsePayload(payload);
-  if (!parsed.ok()) return parsed.error().In("payload");
-  if (parsed->type != kPayloadType) {
-    return Error{Reason::kPayloadTypeMismatch, "payload",
-                 "critical.type is '" + Printable(parsed->type, 64) + "', not '" + std::string(kPayloadType) + "'"};
-  }
-  auto digest = Digest::Parse(parsed->digest);
-  if (!digest.ok()) return Error{Reason::kPayloadMalformed, "payload", digest.error().detail};
-  if (*digest != image) {
-    return Error{Reason::kPayloadDigestMismatch, "payload",
-                 "the signature is for " + digest->text() + ", not for " + image.text()};
-  }
-  return claims::VerifiedImageSignature(image, claims::KeySigner{verifier.key.Fingerprint()}, std::move(parsed->annotations),
-                                        std::move(parsed->docker_reference));
+  ASSIGN_OR_RETURN(SignedPayload parsed, ReadSignedPayload(payload, image));
+  return claims::VerifiedImageSignature(image, claims::KeySigner{verifier.key.Fingerprint()},
+                                        std::move(parsed.annotations), std::move(parsed.docker_reference));
 }
 
 }  // namespace gatehouse::signature::keyed

@@ -2,6 +2,7 @@
 // or a reason out. No network.
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,14 +40,25 @@ struct Verifier {
   bool rsa_pss = false;
 };
 
+// The scheme follows from the key, and of RSA from the verifier's padding.
+[[nodiscard]] crypto::Scheme SchemeOf(const Verifier& verifier);
+
+// What a simple-signing payload says. Read it only after its signature was verified.
+struct SignedPayload {
+  std::string docker_reference;
+  std::map<std::string, std::string> annotations;  // of `optional`, string values only
+};
+// critical.type must be "cosign container image signature", and critical.image the digest `image`. `critical` members
+// other than identity, image, type are refused; `optional` may be null, absent or an object.
+// Errors: kPayloadMalformed, kPayloadTypeMismatch, kPayloadDigestMismatch, and kLimitExceeded for a payload beyond
+// limits::kSignaturePayloadBytes.
+[[nodiscard]] Result<SignedPayload> ReadSignedPayload(std::string_view payload, const Digest& image);
+
 class SimpleSigning {
  public:
   // Steps: base64 → signature over the exact payload bytes → only then parse the payload → critical.type → digest
   // equals `image`. (The payload's bytes were already checked against the layer's digest by the registry client.)
-  // critical.type must be "cosign container image signature". `critical` members other than identity, image, type are
-  // refused; `optional` may be null, absent or an object.
-  // Errors: kSignatureMalformed, kSignatureInvalid, kPayloadMalformed, kPayloadTypeMismatch, kPayloadDigestMismatch,
-  // and kLimitExceeded for a payload beyond limits::kSignaturePayloadBytes.
+  // Errors: kSignatureMalformed, kSignatureInvalid, and those of ReadSignedPayload.
   [[nodiscard]] static Result<claims::VerifiedImageSignature> Verify(std::string_view payload,
                                                                      std::string_view signature_base64,
                                                                      const Digest& image, const Verifier& verifier);

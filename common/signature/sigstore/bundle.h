@@ -51,24 +51,30 @@ struct Bundle {
   std::vector<LogEntry> entries;
   std::vector<Bytes> timestamps;  // RFC 3161, DER
   std::variant<MessageSignature, Envelope> content;
+  // Of a legacy attestation: the blob. There cosign stamps the whole envelope in place of the signature's bytes.
+  std::optional<std::string> stamped_blob = {};
 };
 
 // Strict protojson: lowerCamelCase, 64-bit integers as strings or numbers, standard base64. Unknown members are
-// refused. What its version asks for is checked: v0.1 an inclusion promise, from v0.2 on an inclusion proof with
-// checkpoint, v0.3 a single certificate in place of a chain; a DSSE envelope with exactly one signature; at most
-// limits::kLogEntries entries and limits::kTimestamps timestamps; a self-signed certificate authority is not accepted
-// among the certificates. Errors: kBundleMalformed, kEnvelopeMalformed, kCertificateMalformed, kLogEntryMalformed,
+// refused; null is absent. What its version asks for is checked: v0.1 an inclusion promise, from v0.2 on an inclusion
+// proof with checkpoint, v0.3 a single certificate in place of a chain; a DSSE envelope with exactly one signature; at
+// most limits::kLogEntries entries and limits::kTimestamps timestamps, none twice; a self-issued certificate authority
+// is not accepted among the certificates. What says who signed (certificate, chain or public key) and what was signed
+// is there exactly once. Errors: kBundleMalformed, kEnvelopeMalformed, kCertificateMalformed, kLogEntryMalformed,
 // kContentUnsupported (a version that we do not know), kLimitExceeded (limits::kBundleBytes).
 [[nodiscard]] Result<Bundle> ParseBundle(std::string_view json);
 
 // One layer of cosign's legacy layout (.sig, .att). `payload`: the blob. A simple-signing payload becomes a message
 // signature with the annotation dev.cosignproject.cosign/signature; an "application/vnd.dsse.envelope.v1+json" payload
 // is the envelope itself. dev.sigstore.cosign/{certificate,chain,bundle,rfc3161timestamp} give the rest; one that is
-// present and empty is refused. Members of the annotation "bundle": {"SignedEntryTimestamp", "Payload": {"body",
-// "integratedTime", "logIndex", "logID"}}. Errors: as above.
+// present and empty is refused. `certificate` holds exactly one; of `chain` the root is dropped, which cosign puts
+// there: roots come from trust material only. Members of the annotation "bundle": {"SignedEntryTimestamp", "Payload":
+// {"body", "integratedTime", "logIndex", "logID"}}. Errors: as above, kSignatureMalformed; kContentUnsupported for
+// another media type.
 [[nodiscard]] Result<Bundle> BundleOfLegacyLayer(std::string_view media_type, std::string_view payload,
                                                  const std::map<std::string, std::string>& annotations);
 
+inline constexpr std::string_view kEnvelopeMediaType = "application/vnd.dsse.envelope.v1+json";  // of a legacy layer
 inline constexpr std::string_view kBundleMediaTypePrefix = "application/vnd.dev.sigstore.bundle";
 // Whether it is one of the media types that ParseBundle takes; what a descriptor's artifactType is asked.
 [[nodiscard]] bool IsBundleMediaType(std::string_view media_type);

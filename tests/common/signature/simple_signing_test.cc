@@ -41,7 +41,8 @@ TEST(SimpleSigning, EveryKindOfKeyWithEveryHash) {
         SimpleSigning::Verify(payload, SignBase64(payload, c.type, c.scheme, c.hash), ImageDigest(), verifier);
     ASSERT_TRUE(result.ok()) << result.error().ToString();
     EXPECT_EQ(result->image(), ImageDigest());
-    EXPECT_EQ(result->key(), verifier.key.Fingerprint());
+    EXPECT_EQ(result->signer(), claims::Signer(claims::KeySigner{verifier.key.Fingerprint()}));
+    EXPECT_THAT(result->times(), IsEmpty());
     EXPECT_EQ(result->docker_reference(), "registry.example/app");
     EXPECT_THAT(result->annotations(), IsEmpty());
   }
