@@ -129,17 +129,19 @@ Status Channel::AwaitTls(int outcome, std::string_view doing, const Deadline& de
   return Error{Reason::kNetworkUnavailable, name_, std::string(doing) + ": " + cause};
 }
 
-Status Channel::StartTls(const TlsContext& context, const std::string& host, const Deadline& deadline) {
-  session_ = context.NewSession(descriptor_, host);
+Status Channel::StartTls(TlsContext& context, const std::string& host, const Deadline& deadline, bool resume) {
+  session_ = context.NewSession(descriptor_, host, resume ? &name_ : nullptr);
   if (session_ == nullptr) return Error{Reason::kInternal, name_, "no TLS session: " + TakeTlsErrors()};
+  offered_session_ = SSL_get0_session(session_) != nullptr;
   while (true) {
     if (deadline.Passed()) return Error{Reason::kDeadlineExceeded, name_, "no answer in time"};
     ERR_clear_error();
     errno = 0;
     int outcome = SSL_connect(session_);
-    if (outcome == 1) return Ok();
+    if (outcome == 1) break;
     RETURN_IF_ERROR(AwaitTls(outcome, "TLS", deadline));
   }
+  return SSL_session_reused(session_) == 1 ? context.VerifyAgain(session_, name_) : Ok();
 }
 
 Result<std::size_t> Channel::Read(char* to, std::size_t max, const Deadline& deadline) {

@@ -24,7 +24,11 @@ class Channel {
   Channel& operator=(const Channel&) = delete;
 
   // Errors: kNetworkUnavailable with what OpenSSL found wrong with the server's certificate, kDeadlineExceeded.
-  [[nodiscard]] Status StartTls(const TlsContext& context, const std::string& host, const Deadline& deadline);
+  // `resume`: an earlier session with this peer is resumed where the context keeps one, and this one is kept for later.
+  [[nodiscard]] Status StartTls(TlsContext& context, const std::string& host, const Deadline& deadline,
+                                bool resume = true);
+  // Whether an earlier session was offered to the server, accepted or not.
+  [[nodiscard]] bool offered_session() const { return offered_session_; }
   // At least one byte, or 0 at the orderly end. Errors: kNetworkUnavailable, kDeadlineExceeded.
   [[nodiscard]] Result<std::size_t> Read(char* to, std::size_t max, const Deadline& deadline);
   // All of it.
@@ -41,6 +45,7 @@ class Channel {
 
   int descriptor_;
   SSL* session_ = nullptr;
+  bool offered_session_ = false;
   std::string name_;
 };
 

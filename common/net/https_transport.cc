@@ -1,6 +1,7 @@
 #include "common/net/https_transport.h"
 
 #include <algorithm>
+#include <condition_variable>
 #include <list>
 #include <mutex>
 
@@ -69,6 +70,63 @@ class IdlePool {
   std::list<Idle> idle_;  // most recently used first
 };
 
+// How many exchanges may be under way, per origin and in all; 0: any number.
+class Slots {
+ public:
+  Slots(std::size_t per_origin, std::size_t all) : per_origin_(per_origin), most_(all) {}
+
+  // Held until it is destroyed.
+  class Slot {
+   public:
+    Slot() = default;
+    Slot(Slots& slots, const std::string& origin) : slots_(&slots), origin_(origin) {}
+    Slot(Slot&& other) noexcept : slots_(std::exchange(other.slots_, nullptr)), origin_(std::move(other.origin_)) {}
+    Slot& operator=(Slot&&) = delete;
+    ~Slot() {
+      if (slots_ != nullptr) slots_->Release(origin_);
+    }
+
+   private:
+    Slots* slots_ = nullptr;
+    std::string origin_;
+  };
+
+  Result<Slot> Acquire(const std::string& origin, const std::string& name, const Deadline& deadline) {
+    if (per_origin_ == 0 && most_ == 0) return Slot();
+    std::unique_lock lock(mutex_);
+    auto has_room = [&] {
+      auto found = under_way_.find(origin);
+      std::size_t here = found == under_way_.end() ? 0 : found->second;
+      return (per_origin_ == 0 || here < per_origin_) && (most_ == 0 || all_ < most_);
+    };
+    // Time that was waited is time passed, also where the deadline's clock is a test's.
+    if (!freed_.wait_for(lock, deadline.Remaining(), has_room))
+      return Error{Reason::kDeadlineExceeded, name,
+                   "as many requests as are allowed at once were under way all the time"};
+    ++under_way_[origin];
+    ++all_;
+    return Slot(*this, origin);
+  }
+
+ private:
+  void Release(const std::string& origin) {
+    {
+      std::scoped_lock lock(mutex_);
+      auto found = under_way_.find(origin);
+      if (--found->second == 0) under_way_.erase(found);
+      --all_;
+    }
+    freed_.notify_all();
+  }
+
+  const std::size_t per_origin_;
+  const std::size_t most_;
+  std::mutex mutex_;
+  std::condition_variable freed_;
+  std::map<std::string, std::size_t> under_way_;
+  std::size_t all_ = 0;
+};
+
 // RFC 9110 section 9.3.6. Reads byte by byte, so that nothing of the tunnel is taken with the proxy's answer.
 Status OpenTunnel(Channel& channel, const Url& url, const Proxy& proxy, const Deadline& deadline) {
   std::string target = NameOf(url.host, url.port);
@@ -96,13 +154,15 @@ Status OpenTunnel(Channel& channel, const Url& url, const Proxy& proxy, const De
 class HttpsTransport final : public StreamTransport {
  public:
   explicit HttpsTransport(TransportOptions options)
-      : options_(std::move(options)), idle_(options_.idle_connections_per_origin) {}
+      : options_(std::move(options)),
+        slots_(options_.connections_per_origin, options_.connections),
+        idle_(options_.idle_connections_per_origin) {}
 
   Status Prepare() {
     RETURN_IF_ERROR(options_.proxy.Validate());
-    ASSIGN_OR_RETURN(tls_, TlsContext::Make(options_.tls));
+    ASSIGN_OR_RETURN(tls_, TlsContext::Make(options_.tls, options_.resume_tls_sessions));
     for (const auto& [authority, options] : options_.tls_by_host) {
-      auto context = TlsContext::Make(options);
+      auto context = TlsContext::Make(options, options_.resume_tls_sessions);
       if (!context.ok()) return context.error().In(authority);
       tls_by_host_[authority] = std::move(context).value();
     }
@@ -110,6 +170,8 @@ class HttpsTransport final : public StreamTransport {
   }
 
   Result<HttpResponse> Send(const HttpRequest& request, const Deadline& caller_deadline) override {
+    // An exchange's own time begins when its turn has come.
+    ASSIGN_OR_RETURN(auto slot, slots_.Acquire(request.url.Origin(), request.url.Authority(), caller_deadline));
     // Which of the two limits comes first decides what its passing is called.
     bool own_limit = caller_deadline.Remaining() > limits::kRequestTimeout;
     auto response = SendOnce(request, caller_deadline.Sooner(limits::kRequestTimeout));
@@ -208,12 +270,17 @@ class HttpsTransport final : public StreamTransport {
     }
     int port = proxy.has_value() ? proxy->port : url.port;
     const std::string via = proxy.has_value() ? name + " by proxy " + NameOf(host, port) : name;
-    ASSIGN_OR_RETURN(auto channel, Channel::Dial(addresses, port, via, deadline));
-    if (url.scheme == "http") return channel;
-    if (proxy.has_value()) RETURN_IF_ERROR(OpenTunnel(*channel, url, *proxy, deadline));
     auto own = tls_by_host_.find(url.Authority());
-    RETURN_IF_ERROR(channel->StartTls(own == tls_by_host_.end() ? *tls_ : *own->second, url.host, deadline));
-    return channel;
+    TlsContext& context = own == tls_by_host_.end() ? *tls_ : *own->second;
+    for (bool resume = true;; resume = false) {
+      ASSIGN_OR_RETURN(auto channel, Channel::Dial(addresses, port, via, deadline));
+      if (url.scheme == "http") return channel;
+      if (proxy.has_value()) RETURN_IF_ERROR(OpenTunnel(*channel, url, *proxy, deadline));
+      Status started = channel->StartTls(context, url.host, deadline, resume);
+      if (started.ok()) return channel;
+      // A server that fails at resuming is asked for a handshake of its own.
+      if (!channel->offered_session() || started.error().reason != Reason::kNetworkUnavailable) return started.error();
+    }
   }
 
   Result<std::vector<IpAddress>> Resolve(const std::string& host, const Deadline& deadline) const {
@@ -233,6 +300,7 @@ class HttpsTransport final : public StreamTransport {
   std::unique_ptr<TlsContext> tls_;
   std::map<std::string, std::unique_ptr<TlsContext>> tls_by_host_;
   SystemResolver resolver_;
+  Slots slots_;
   IdlePool idle_;
 };
 

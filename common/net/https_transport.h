@@ -32,6 +32,14 @@ struct TransportOptions {
   std::map<std::string, TlsClientOptions> tls_by_host = {};  // key: Url::Authority()
   ProxySettings proxy = {};
   std::size_t idle_connections_per_origin = 4;
+  // Of exchanges under way at once, so that a burst does not become as many sockets; what is more waits within its
+  // deadline (kDeadlineExceeded). 0: as many as there are. Streams are not counted.
+  std::size_t connections_per_origin = 0;
+  std::size_t connections = 0;
+  // New connections to a server resume a TLS session of an earlier one (RFC 8446 section 2.2), which saves the server a
+  // signature, and a round trip where it speaks TLS 1.2. The server's certificate is verified again all the same, and
+  // nothing is sent early. Not for hosts with a client certificate: some servers end such a handshake.
+  bool resume_tls_sessions = false;
   // Refuse addresses in loopback, link-local (169.254/16, fe80::/10) and unspecified ranges, also IPv4-mapped, checked
   // after name resolution on the very address that is connected to (so DNS rebinding gains nothing), except for these
   // authorities.

@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <list>
+#include <mutex>
 
 #include "common/base/encoding.h"
 #include "common/net/address.h"
@@ -31,6 +33,11 @@ using BioPtr = std::unique_ptr<BIO, Freer<BIO_free>>;
 using X509Ptr = std::unique_ptr<X509, Freer<X509_free>>;
 using KeyPtr = std::unique_ptr<EVP_PKEY, Freer<EVP_PKEY_free>>;
 using SslPtr = std::unique_ptr<SSL, Freer<SSL_free>>;
+using SessionPtr = std::unique_ptr<SSL_SESSION, Freer<SSL_SESSION_free>>;
+using StoreContextPtr = std::unique_ptr<X509_STORE_CTX, Freer<X509_STORE_CTX_free>>;
+
+constexpr std::size_t kSessionsPerPeer = 8;
+constexpr std::size_t kSessions = 256;  // of all peers; one has a few KiB
 
 BioPtr MemoryBio(const std::string& text) {
   return BioPtr(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
@@ -141,6 +148,45 @@ bool ExpectHost(SSL* session, const std::string& host) {
 
 }  // namespace
 
+// Sessions that may be resumed, the newest first.
+class TlsContext::Sessions {
+ public:
+  void Put(const std::string& peer, SessionPtr session) {
+    std::scoped_lock lock(mutex_);
+    kept_.push_front({peer, std::move(session)});
+    std::size_t of_peer = 0;
+    std::size_t all = 0;
+    std::erase_if(kept_, [&](const Kept& kept) {
+      return (kept.peer == peer && ++of_peer > kSessionsPerPeer) || ++all > kSessions;
+    });
+  }
+
+  SessionPtr Take(const std::string& peer) {
+    std::scoped_lock lock(mutex_);
+    for (auto kept = kept_.begin(); kept != kept_.end(); ++kept) {
+      if (kept->peer != peer) continue;
+      // RFC 8446 appendix C.4: "Clients SHOULD NOT reuse a ticket for multiple connections." One of TLS 1.2 is not
+      // replaced by a resumption, and stays.
+      if (SSL_SESSION_get_protocol_version(kept->session.get()) < TLS1_3_VERSION) {
+        SSL_SESSION_up_ref(kept->session.get());
+        return SessionPtr(kept->session.get());
+      }
+      SessionPtr session = std::move(kept->session);
+      kept_.erase(kept);
+      return session;
+    }
+    return nullptr;
+  }
+
+ private:
+  struct Kept {
+    std::string peer;
+    SessionPtr session;
+  };
+  std::mutex mutex_;
+  std::list<Kept> kept_;
+};
+
 TlsContext::TlsContext() : context_(SSL_CTX_new(TLS_client_method())), socket_method_(MakeSocketMethod()) {}
 
 TlsContext::~TlsContext() {
@@ -148,7 +194,7 @@ TlsContext::~TlsContext() {
   BIO_meth_free(socket_method_);
 }
 
-Result<std::unique_ptr<TlsContext>> TlsContext::Make(const TlsClientOptions& options) {
+Result<std::unique_ptr<TlsContext>> TlsContext::Make(const TlsClientOptions& options, bool resume) {
   std::unique_ptr<TlsContext> made(new TlsContext());
   SSL_CTX* context = made->context_;
   if (context == nullptr || made->socket_method_ == nullptr) return Error{Reason::kInternal, "TLS", TakeTlsErrors()};
@@ -164,10 +210,25 @@ Result<std::unique_ptr<TlsContext>> TlsContext::Make(const TlsClientOptions& opt
   RETURN_IF_ERROR(LoadRoots(context, options.ca_pem));
   RETURN_IF_ERROR(LoadClientCertificate(context, options));
   made->server_name_ = options.server_name;
+  if (resume && options.certificate_pem.empty()) {
+    made->sessions_ = std::make_unique<Sessions>();
+    SSL_CTX_set_app_data(context, made.get());
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(context, KeepSession);
+  }
   return made;
 }
 
-SSL* TlsContext::NewSession(int descriptor, const std::string& host) const {
+// OpenSSL's callback for a session or ticket that the server gave. 1: the reference is ours now.
+int TlsContext::KeepSession(SSL* connection, SSL_SESSION* session) {
+  const auto* self = static_cast<const TlsContext*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(connection)));
+  const auto* peer = static_cast<const std::string*>(SSL_get_app_data(connection));
+  if (peer == nullptr || SSL_SESSION_is_resumable(session) != 1) return 0;
+  self->sessions_->Put(*peer, SessionPtr(session));
+  return 1;
+}
+
+SSL* TlsContext::NewSession(int descriptor, const std::string& host, const std::string* peer) {
   SslPtr session(SSL_new(context_));
   BioPtr bio(BIO_new(socket_method_));
   const std::string& expected = server_name_.empty() ? host : server_name_;
@@ -175,7 +236,25 @@ SSL* TlsContext::NewSession(int descriptor, const std::string& host) const {
   BIO_set_fd(bio.get(), descriptor, BIO_NOCLOSE);
   SSL_set_bio(session.get(), bio.get(), bio.get());
   (void)bio.release();  // owned by the session now
+  if (sessions_ == nullptr || peer == nullptr) return session.release();
+  SSL_set_app_data(session.get(), const_cast<std::string*>(peer));
+  if (SessionPtr earlier = sessions_->Take(*peer)) SSL_set_session(session.get(), earlier.get());
   return session.release();
+}
+
+Status TlsContext::VerifyAgain(SSL* session, const std::string& where) const {
+  StoreContextPtr verification(X509_STORE_CTX_new());
+  X509* leaf = SSL_get0_peer_certificate(session);
+  bool ready = verification != nullptr && leaf != nullptr &&
+               X509_STORE_CTX_init(verification.get(), SSL_CTX_get_cert_store(context_), leaf,
+                                   SSL_get_peer_cert_chain(session)) == 1 &&
+               X509_STORE_CTX_set_default(verification.get(), "ssl_server") == 1 &&
+               X509_VERIFY_PARAM_set1(X509_STORE_CTX_get0_param(verification.get()), SSL_get0_param(session)) == 1;
+  if (ready && X509_verify_cert(verification.get()) == 1) return Ok();
+  std::string cause = ready ? X509_verify_cert_error_string(X509_STORE_CTX_get_error(verification.get()))
+                            : "the resumed session has none";
+  (void)TakeTlsErrors();
+  return Error{Reason::kNetworkUnavailable, where, "TLS: the server's certificate is refused: " + cause};
 }
 
 std::string TakeTlsErrors() {

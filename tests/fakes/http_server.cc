@@ -115,6 +115,7 @@ struct HttpServer::Impl {
   std::unique_ptr<httplib::Server> server;
   Handler handler;
   bool tls = false;
+  SSL_CTX* context = nullptr;
   int port = 0;
   std::thread thread;
   mutable std::mutex mutex;
@@ -155,7 +156,10 @@ HttpServer::HttpServer(Handler handler, std::optional<ServerTls> tls, std::size_
   impl_->handler = std::move(handler);
   impl_->tls = tls.has_value();
   if (tls.has_value()) {
-    impl_->server = std::make_unique<httplib::SSLServer>([&](SSL_CTX& context) { return Configure(context, *tls); });
+    impl_->server = std::make_unique<httplib::SSLServer>([&](SSL_CTX& context) {
+      impl_->context = &context;
+      return Configure(context, *tls);
+    });
   } else {
     impl_->server = std::make_unique<httplib::Server>();
   }
@@ -198,6 +202,10 @@ std::size_t HttpServer::CountOf(const std::string& path) const {
   auto count =
       std::count_if(received.begin(), received.end(), [&](const auto& request) { return request.Path() == path; });
   return static_cast<std::size_t>(count);
+}
+
+std::size_t HttpServer::ResumedSessions() const {
+  return impl_->context == nullptr ? 0 : static_cast<std::size_t>(SSL_CTX_sess_hits(impl_->context));
 }
 
 std::string RawConnection::Read(std::size_t size) {

@@ -69,6 +69,8 @@ class HttpServer {
   [[nodiscard]] net::Url At(const std::string& target, const std::string& host = "127.0.0.1") const;
   [[nodiscard]] std::vector<ReceivedRequest> requests() const;
   [[nodiscard]] std::size_t CountOf(const std::string& path) const;
+  // TLS handshakes that resumed an earlier session.
+  [[nodiscard]] std::size_t ResumedSessions() const;
 
  private:
   struct Impl;
