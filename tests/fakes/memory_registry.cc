@@ -1,10 +1,15 @@
 #include "tests/fakes/memory_registry.h"
 
+#include <algorithm>
+#include <charconv>
+#include <stdexcept>
+
 #include "common/base/encoding.h"
 #include "common/codec/json.h"
 #include "common/crypto/hash.h"
 #include "common/image/manifest.h"
 #include "common/signature/keyed/simple_signing.h"
+#include "tests/fakes/json_value.h"
 
 namespace gatehouse::fakes {
 namespace {
@@ -43,15 +48,143 @@ std::string ManifestJson(const Layer& config, const std::vector<Layer>& layers) 
   return std::move(json).Finish();
 }
 
+std::string DecodePercent(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    int value = 0;
+    if (text[i] == '%' && i + 2 < text.size() &&
+        std::from_chars(text.data() + i + 1, text.data() + i + 3, value, 16).ec == std::errc()) {
+      out += static_cast<char>(value);
+      i += 2;
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
+
+// Of "a?name=value&…".
+std::string QueryValue(std::string_view target, const std::string& name) {
+  std::size_t at = target.find('?');
+  while (at != std::string_view::npos) {
+    target.remove_prefix(at + 1);
+    if (target.rfind(name + "=", 0) == 0) {
+      target.remove_prefix(name.size() + 1);
+      return DecodePercent(target.substr(0, target.find('&')));
+    }
+    at = target.find('&');
+  }
+  return "";
+}
+
+std::string IndexJson(const std::vector<std::string>& descriptors) {
+  codec::JsonWriter json;
+  json.BeginObject().Key("schemaVersion").Int(2).Member("mediaType", image::kOciIndex).Key("manifests").BeginArray();
+  for (const std::string& descriptor : descriptors) json.Raw(descriptor);
+  json.EndArray().EndObject();
+  return std::move(json).Finish();
+}
+
 }  // namespace
 
 Digest MemoryRegistry::PutManifest(const std::string& repository, const std::string& tag, const std::string& json,
                                    const std::string& media_type) {
   Digest digest = crypto::Sha256Digest(AsBytes(json));
   std::lock_guard lock(mutex_);
-  manifests_[repository + "@" + digest.text()] = {json, media_type};
+  const std::string key = repository + "@" + digest.text();
+  if (manifests_.count(key) == 0) Remember(repository, digest, {json, media_type});
+  manifests_[key] = {json, media_type};
   if (!tag.empty()) tags_[repository + ":" + tag] = digest.text();
   return digest;
+}
+
+// The lock is held. A manifest that names a subject is its referrer (distribution-spec, "Pushing Manifests with
+// Subject").
+void MemoryRegistry::Remember(const std::string& repository, const Digest& digest, const Stored& stored) {
+  const std::optional<JsonValue> manifest = JsonValue::Parse(stored.bytes);
+  if (!manifest || manifest->TextAt({"subject", "digest"}).empty()) return;
+  std::string type = manifest->TextAt({"artifactType"});
+  if (type.empty()) type = manifest->TextAt({"config", "mediaType"});
+  JsonValue descriptor = JsonValue::Object();
+  descriptor.Member("mediaType") = JsonValue::String(stored.media_type);
+  descriptor.Member("digest") = JsonValue::String(digest.text());
+  descriptor.Member("size") = JsonValue::Number(stored.bytes.size());
+  descriptor.Member("artifactType") = JsonValue::String(type);
+  if (const JsonValue* annotations = manifest->Find("annotations")) descriptor.Member("annotations") = *annotations;
+  referrers_.push_back({repository + "@" + manifest->TextAt({"subject", "digest"}), type, descriptor.Write()});
+}
+
+StoredDescriptor MemoryRegistry::Describe(const std::string& repository, const Digest& digest) const {
+  std::lock_guard lock(mutex_);
+  const auto found = manifests_.find(repository + "@" + digest.text());
+  if (found == manifests_.end()) throw std::out_of_range("no manifest " + digest.text() + " in " + repository);
+  return {found->second.media_type, digest, found->second.bytes.size()};
+}
+
+void MemoryRegistry::SetReferrers(const ReferrersOptions& options) {
+  std::lock_guard lock(mutex_);
+  referrers_options_ = options;
+}
+
+void MemoryRegistry::OverrideReferrers(const std::string& repository, const Digest& subject, const std::string& index) {
+  std::lock_guard lock(mutex_);
+  referrers_instead_[repository + "@" + subject.text()] = index;
+}
+
+Digest MemoryRegistry::PutFallbackTag(const std::string& repository, const Digest& subject) {
+  // "sha256:<hex>" with what a tag cannot hold as "-" (distribution-spec, "Referrers Tag Schema").
+  const std::string tag = std::string(Name(subject.algorithm())) + "-" + std::string(subject.hex());
+  return PutManifest(repository, tag, ReferrersIndex(repository, subject), std::string(image::kOciIndex));
+}
+
+std::string MemoryRegistry::ReferrersIndex(const std::string& repository, const Digest& subject,
+                                           const std::string& artifact_type) const {
+  std::lock_guard lock(mutex_);
+  return IndexJson(ReferrersOf(repository + "@" + subject.text(), artifact_type));
+}
+
+std::vector<std::string> MemoryRegistry::ReferrersOf(const std::string& subject,
+                                                     const std::string& artifact_type) const {
+  std::vector<std::string> descriptors;
+  for (const Referrer& each : referrers_) {
+    if (each.subject == subject && (artifact_type.empty() || each.artifact_type == artifact_type)) {
+      descriptors.push_back(each.descriptor);
+    }
+  }
+  return descriptors;
+}
+
+// `rest`: "sha256:…?artifactType=…&page=…". The lock is held.
+net::HttpResponse MemoryRegistry::AnswerReferrers(const std::string& repository, const std::string& rest) const {
+  const ReferrersOptions& options = referrers_options_;
+  if (options.status != 0) return {.status = options.status, .headers = {}, .body = ""};
+  if (!options.api) return {.status = 404, .headers = {}, .body = ""};
+  const std::string digest = DecodePercent(rest.substr(0, rest.find('?')));
+  const std::string wanted = options.filter ? QueryValue(rest, "artifactType") : "";
+  net::HttpResponse response{.status = 200, .headers = {{"Content-Type", options.content_type}}, .body = ""};
+  if (!wanted.empty() && options.header) response.headers.emplace_back("OCI-Filters-Applied", "artifactType");
+  if (!options.link.empty()) response.headers.emplace_back("Link", options.link);
+  if (auto instead = referrers_instead_.find(repository + "@" + digest); instead != referrers_instead_.end()) {
+    response.body = instead->second;
+    return response;
+  }
+  std::vector<std::string> all = ReferrersOf(repository + "@" + digest, wanted);
+  if (options.page_size == 0) {
+    response.body = IndexJson(all);
+    return response;
+  }
+  const std::string page_text = QueryValue(rest, "page");
+  const std::size_t page = page_text.empty() ? 0 : std::stoul(page_text);
+  const std::size_t begin = std::min(page * options.page_size, all.size());
+  const std::size_t end = std::min(begin + options.page_size, all.size());
+  if (end < all.size() && options.link.empty()) {
+    std::string next = "/v2/" + repository + "/referrers/" + digest + "?page=" + std::to_string(page + 1);
+    if (!wanted.empty()) next += "&artifactType=" + net::EncodeQueryValue(wanted);
+    response.headers.emplace_back("Link", "<" + next + ">; rel=\"next\"");
+  }
+  const auto at = [&](std::size_t i) { return all.begin() + static_cast<std::ptrdiff_t>(i); };
+  response.body = IndexJson({at(begin), at(end)});
+  return response;
 }
 
 Digest MemoryRegistry::PutBlob(const std::string& repository, const std::string& bytes) {
@@ -111,7 +244,7 @@ std::vector<std::string> MemoryRegistry::log() const {
 net::HttpResponse MemoryRegistry::Answer(const net::HttpRequest& request) const {
   if (fail_status_ > 0) return {.status = fail_status_, .headers = {}, .body = ""};
   std::string path = request.url.target.substr(std::string("/v2/").size());
-  for (const std::string kind : {"/manifests/", "/blobs/"}) {
+  for (const std::string kind : {"/manifests/", "/blobs/", "/referrers/"}) {
     auto at = path.find(kind);
     if (at == std::string::npos) continue;
     std::string repository = path.substr(0, at);
@@ -122,6 +255,7 @@ net::HttpResponse MemoryRegistry::Answer(const net::HttpRequest& request) const 
         authorised = authorised || (key == "Authorization" && value == secret->second);
       if (!authorised) return {.status = 401, .headers = {{"WWW-Authenticate", "Basic realm=\"memory\""}}, .body = ""};
     }
+    if (kind == "/referrers/") return AnswerReferrers(repository, name);
     if (auto tag = tags_.find(repository + ":" + name); tag != tags_.end()) name = tag->second;
     if (kind == "/blobs/") {
       auto blob = blobs_.find(repository + "@" + name);

@@ -83,8 +83,8 @@ class MemoryRegistry final : public net::HttpTransport {
   };
   [[nodiscard]] net::HttpResponse Answer(const net::HttpRequest& request) const;
   [[nodiscard]] net::HttpResponse AnswerReferrers(const std::string& repository, const std::string& rest) const;
-  [[nodiscard]] std::vector<const Referrer*> ReferrersOf(const std::string& subject,
-                                                         const std::string& artifact_type) const;
+  [[nodiscard]] std::vector<std::string> ReferrersOf(const std::string& subject,
+                                                     const std::string& artifact_type) const;
   void Remember(const std::string& repository, const Digest& digest, const Stored& stored);
 
   mutable std::mutex mutex_;
