@@ -50,6 +50,23 @@ ClusterVerbs AddClusterVerbs(CLI::App& app, gatehouse::cli::Options& options) {
   return {&status, &why, &now};
 }
 
+// Its arguments are those of the public Sigstore conformance suite, whose order and names others have fixed.
+CLI::App& AddVerifyBundle(CLI::App& app, gatehouse::cli::BundleOptions& options) {
+  CLI::App& verb = *app.add_subcommand("verify-bundle", "whether a Sigstore bundle verifies an artefact");
+  verb.add_flag("--staging", options.staging, "the bundle is of Sigstore's staging instance");
+  verb.add_option("--bundle", options.file, "Sigstore bundle, JSON")->required();
+  auto* identity =
+      verb.add_option("--certificate-identity", options.identity, "subject alternative name of the signer");
+  auto* issuer = verb.add_option("--certificate-oidc-issuer", options.issuer, "who vouches for that name");
+  auto* key = verb.add_option("--key", options.key, "file with the signer's public key, PEM");
+  identity->needs(issuer)->excludes(key);
+  issuer->needs(identity)->excludes(key);
+  verb.add_option("--trusted-root", options.trusted_root, "Sigstore trusted root, JSON")
+      ->envname("GATEHOUSE_TRUSTED_ROOT");
+  verb.add_option("FILE_OR_DIGEST", options.artefact, "the artefact, or its digest (sha256:...)")->required();
+  return verb;
+}
+
 int Run(int argc, char** argv) {
   gatehouse::cli::Options options;
   if (argc > 0) options.program = gatehouse::cli::ProgramName(argv[0]);
@@ -76,6 +93,8 @@ int Run(int argc, char** argv) {
   AddRegistryOptions(image, options);
   add_output(image);
 
+  const CLI::App& verify_bundle = AddVerifyBundle(app, options.bundle);
+
   CLI::App& policy = *app.add_subcommand("policy", "policy documents");
   policy.require_subcommand(1);
   CLI::App& check = *policy.add_subcommand("check", "whether the documents are valid");
@@ -91,6 +110,21 @@ int Run(int argc, char** argv) {
   AddRegistryOptions(test, options);
   add_output(test);
 
+  CLI::App& trust = *app.add_subcommand("trust", "trust material");
+  trust.require_subcommand(1);
+  CLI::App& fetch =
+      *trust.add_subcommand("fetch", "a trusted root out of a TUF repository, verified, on standard output");
+  fetch.add_option("--url", options.trust.url, "https://… or file:///FOLDER of the repository")->required();
+  auto* root = fetch.add_option("--root", options.trust.root_file, "root.json to begin with, of any version");
+  auto* root_hash =
+      fetch.add_option("--root-sha256", options.trust.root_sha256, "its SHA-256 in hex, in place of the file");
+  root->excludes(root_hash);
+  fetch.add_option("--target", options.trust.target, "which file of the repository")->capture_default_str();
+  fetch.add_option("--cache", options.trust.cache_folder,
+                   "folder where metadata is kept, against older ones next time");
+  AddRegistryOptions(fetch, options);
+  add_output(fetch);
+
   const ClusterVerbs cluster = AddClusterVerbs(app, options);
   for (CLI::App* verb : {cluster.status, cluster.why, cluster.attest_now}) add_output(*verb);
 
@@ -101,7 +135,13 @@ int Run(int argc, char** argv) {
   }
   options.json = output == "json";
   if (image.parsed()) return gatehouse::cli::VerifyImage(options);
+  if (verify_bundle.parsed()) return gatehouse::cli::VerifyBundle(options);
   if (check.parsed()) return gatehouse::cli::PolicyCheck(options);
+  if (fetch.parsed()) {
+    if (root->count() + root_hash->count() == 1) return gatehouse::cli::TrustFetch(options);
+    std::cerr << options.program << ": trust fetch needs --root FILE or --root-sha256 HEX\n";
+    return gatehouse::cli::kUsageOrPolicy;
+  }
   if (cluster.status->parsed()) return gatehouse::cli::ClusterStatus(options);
   if (cluster.why->parsed()) return gatehouse::cli::Why(options);
   if (cluster.attest_now->parsed()) return gatehouse::cli::AttestNow(options);

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <iostream>
 
+#include "cli/trust.h"
 #include "common/base/encoding.h"
 #include "common/base/file.h"
 #include "common/base/limits.h"
@@ -49,6 +50,14 @@ Result<net::TransportOptions> TransportFor(const RegistryOptions& options) {
 }
 
 }  // namespace
+
+Result<std::unique_ptr<net::HttpTransport>> MakeTransport(const RegistryOptions& options) {
+  ASSIGN_OR_RETURN(auto transport_options, TransportFor(options));
+  auto transport = net::MakeHttpsTransport(std::move(transport_options));
+  if (transport.ok()) return transport;
+  bool of_file = transport.error().reason == Reason::kCertificateMalformed;
+  return of_file ? transport.error().In(options.ca_file) : transport.error();
+}
 
 std::shared_ptr<const policy::PolicySet> LoadOrComplain(const std::vector<std::string>& paths,
                                                         std::vector<Error>* errors) {
@@ -98,18 +107,15 @@ LocalGate::~LocalGate() = default;
 
 Result<std::unique_ptr<LocalGate>> LocalGate::Make(const Options& options,
                                                    std::shared_ptr<const policy::PolicySet> set) {
-  ASSIGN_OR_RETURN(auto transport_options, TransportFor(options.registry));
-  auto transport = net::MakeHttpsTransport(std::move(transport_options));
-  if (!transport.ok()) {
-    bool of_file = transport.error().reason == Reason::kCertificateMalformed;
-    return of_file ? transport.error().In(options.registry.ca_file) : transport.error();
-  }
+  ASSIGN_OR_RETURN(auto transport, MakeTransport(options.registry));
   registry::Credentials credentials;
   if (!options.registry.docker_config.empty()) {
     ASSIGN_OR_RETURN(std::string text, ReadTextFile(options.registry.docker_config, limits::kDockerConfigBytes));
     ASSIGN_OR_RETURN(credentials, registry::Credentials::FromDockerConfig(text, options.registry.docker_config));
   }
-  auto impl = std::make_unique<Impl>(std::move(*transport), options, std::move(set), std::move(credentials));
+  const SystemClock clock;
+  set = WithTrustFetched(std::move(set), *transport, clock, std::chrono::seconds(options.registry.timeout_seconds));
+  auto impl = std::make_unique<Impl>(std::move(transport), options, std::move(set), std::move(credentials));
   return std::unique_ptr<LocalGate>(new LocalGate(std::move(impl)));
 }
 

@@ -23,6 +23,25 @@ struct RegistryOptions {
   int timeout_seconds = 30;
 };
 
+struct TrustOptions {
+  std::string url;
+  std::string root_file;  // one of the two
+  std::string root_sha256;
+  std::string target = "trusted_root.json";
+  std::string cache_folder;  // empty: nothing is kept
+};
+
+// verify-bundle
+struct BundleOptions {
+  bool staging = false;  // Sigstore's staging instance is meant; which trusted root that is, the caller knows
+  std::string file;
+  std::string identity;  // with issuer, or `key`
+  std::string issuer;
+  std::string key;  // PEM file
+  std::string trusted_root;
+  std::string artefact;  // file, or digest
+};
+
 struct Options {
   std::vector<std::string> policies;  // files or folders
   bool json = false;
@@ -35,6 +54,8 @@ struct Options {
   std::string manifest_file;
   std::vector<std::string> trusted_nodes;
   gate::GateOptions gate = {};  // what becomes of what no policy covers
+  TrustOptions trust;           // of trust fetch
+  BundleOptions bundle = {};
   // verbs that ask a cluster
   KubeOptions kube;
   std::string program = "gatehouse";  // as it was called: "kubectl gatehouse" as a plugin
@@ -46,6 +67,10 @@ struct Options {
 // Prints every error of the documents on stderr. Nothing if there is one.
 [[nodiscard]] std::shared_ptr<const policy::PolicySet> LoadOrComplain(const std::vector<std::string>& paths,
                                                                       std::vector<Error>* errors);
+
+// To registries and repositories, as the options and the environment's proxy settings say. Errors: kConfigInvalid,
+// those of the CA file.
+[[nodiscard]] Result<std::unique_ptr<net::HttpTransport>> MakeTransport(const RegistryOptions& options);
 
 // A gate over real registries, as the webhook has it, without its memory.
 class LocalGate {
@@ -73,8 +98,11 @@ void PrintNotJudged(const std::string& subject, bool json);
 void PrintError(const Error& error, bool json);
 
 [[nodiscard]] int VerifyImage(const Options& options);
+// kAdmitted only if the bundle is verified; says why not on stderr.
+[[nodiscard]] int VerifyBundle(const Options& options);
 [[nodiscard]] int PolicyCheck(const Options& options);
 [[nodiscard]] int PolicyTest(const Options& options);
+[[nodiscard]] int TrustFetch(const Options& options);
 // kAdmitted if nothing wants looking at.
 [[nodiscard]] int ClusterStatus(const Options& options);
 // kAdmitted if Gatehouse does not hold it back.
