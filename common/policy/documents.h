@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -38,6 +39,7 @@ struct Vouching {
   // exist or has no material yet, which `missing` says.
   std::shared_ptr<const signature::sigstore::TrustMaterial> material;
   std::string missing;
+  Reason missing_reason = Reason::kTrustUnavailable;  // or kTrustRootMalformed
   std::size_t logs = 0;
   std::size_t scts = 0;
   std::size_t times = 0;
@@ -55,8 +57,9 @@ struct KeylessAuthority {
 struct NotationAuthority {
   signature::notation::TrustPolicy policy;
   std::vector<std::string> trust_roots;
-  signature::notation::TrustStores stores;  // of all of them, filled in when the set is linked
-  std::string missing;                      // a trust root or store that does not exist; empty: all is there
+  signature::notation::TrustStores stores;            // of all of them, filled in when the set is linked
+  std::string missing;                                // a trust root or store that does not exist; empty: all is there
+  Reason missing_reason = Reason::kTrustUnavailable;  // or kTrustRootMalformed
 };
 struct StaticAuthority {
   bool pass;
@@ -173,6 +176,7 @@ struct PolicySet {
   std::vector<ReferenceValues> reference_values;
   std::vector<ImagePolicy> namespaced_policies;  // sorted by namespace and name
   std::vector<UnreadPolicy> unread;              // none from files: those are refused as a whole
+  std::set<std::string> unread_trust_roots;      // names of TrustRoots of the API that exist and were never right
   // From v1 Namespace documents: what is known of namespaces without a cluster.
   std::map<std::string, Labels> namespaces;
   std::string policy_generation;  // of all policies and reference values, and of the namespaces by which they select
@@ -190,7 +194,7 @@ struct FetchedTrust {
   std::string version;
   std::shared_ptr<const signature::sigstore::TrustMaterial> material;
 };
-// The set with that material in it: whatever names those TrustRoots gets another generation.
+// The set with that material in it: the TrustRoots, and the ImagePolicies that vouch by them, get another generation.
 [[nodiscard]] std::shared_ptr<const PolicySet> WithTrust(const PolicySet& set,
                                                          const std::map<std::string, FetchedTrust>& fetched);
 

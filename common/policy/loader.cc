@@ -26,6 +26,7 @@ class Loader {
   }
 
   LoadOutcome Finish() {
+    LinkImagePolicies();
     LinkNodePolicies();
     LoadOutcome outcome;
     // References are checked last, but their errors stand where their documents do.
@@ -42,6 +43,10 @@ class Loader {
     std::size_t document;
     UnlinkedNodePolicy read;
   };
+  struct PendingImages {
+    std::size_t document;
+    UnlinkedImagePolicy read;
+  };
 
   void Report(Error error) { errors_.emplace_back(documents_, std::move(error)); }
 
@@ -49,9 +54,8 @@ class Loader {
     ASSIGN_OR_RETURN(Head head, ReadHead(document));
     RETURN_IF_ERROR(Declare(document, head));
     if (head.kind == "ImagePolicy" || head.kind == "NamespacedImagePolicy") {
-      ASSIGN_OR_RETURN(ImagePolicy policy, ReadImagePolicy(document, head));
-      auto& policies = head.kind == "ImagePolicy" ? set_.image_policies : set_.namespaced_policies;
-      policies.push_back(std::move(policy));
+      ASSIGN_OR_RETURN(UnlinkedImagePolicy read, ReadImagePolicy(document, head));
+      pending_images_.push_back({documents_, std::move(read)});
     } else if (head.kind == "NodePolicy") {
       ASSIGN_OR_RETURN(UnlinkedNodePolicy read, ReadNodePolicy(document, head));
       pending_.push_back({documents_, std::move(read)});
@@ -79,9 +83,36 @@ class Loader {
         "there is another " + head.kind + " '" + name + "' at " + before->second + "; give one of them another name"};
   }
 
-  void LinkNodePolicies() {
+  [[nodiscard]] std::map<std::string, const TrustRoot*> Roots() const {
     std::map<std::string, const TrustRoot*> roots;
     for (const TrustRoot& root : set_.trust_roots) roots.emplace(root.name, &root);
+    return roots;
+  }
+
+  void LinkImagePolicies() {
+    const auto roots = Roots();
+    const std::set<std::string> unreadable;
+    TrustLinker linker(roots, unreadable);
+    for (PendingImages& pending : pending_images_) {
+      ImagePolicy& policy = pending.read.policy;
+      for (const Dangling& dangling : linker.Link(policy)) {
+        const auto& references = pending.read.references[dangling.authority];
+        // A TrustRoot that is there but faulty has an error of its own, and so what it would hold.
+        if (FaultyRoot(policy.authorities[dangling.authority])) continue;
+        errors_.emplace_back(
+            pending.document,
+            Error{Reason::kPolicyInvalid, dangling.root ? references.roots[*dangling.root] : references.stores,
+                  dangling.detail + (dangling.exists ? "; correct it, or the name"
+                                                     : " in these documents; write one, or correct the name")});
+        break;
+      }
+      auto& policies = policy.namespace_name.empty() ? set_.image_policies : set_.namespaced_policies;
+      policies.push_back(std::move(policy));
+    }
+  }
+
+  void LinkNodePolicies() {
+    const auto roots = Roots();
     std::map<std::string, const ReferenceValues*> references;
     for (const ReferenceValues& values : set_.reference_values) references.emplace(values.name, &values);
     for (Pending& pending : pending_) {
@@ -90,18 +121,33 @@ class Loader {
       bool reported = false;
       for (std::size_t i : missing.trust_roots) {
         if (!reported)
-          reported = Dangling(pending.document, "TrustRoot", read.policy.trust_roots[i], read.root_positions[i]);
+          reported = Dangle(pending.document, "TrustRoot", read.policy.trust_roots[i], read.root_positions[i]);
+      }
+      for (std::size_t i : missing.without_tpm) {
+        if (reported) break;
+        errors_.emplace_back(pending.document, Error{Reason::kPolicyInvalid, read.root_positions[i],
+                                                     "TrustRoot '" + Printable(read.policy.trust_roots[i], 64) +
+                                                         "' has nothing for TPMs (spec.tpm); correct it, or the name"});
+        reported = true;
       }
       for (std::size_t i : missing.reference_values) {
         if (!reported)
-          reported = Dangling(pending.document, "ReferenceValues", read.policy.reference_values[i],
-                              read.reference_positions[i]);
+          reported =
+              Dangle(pending.document, "ReferenceValues", read.policy.reference_values[i], read.reference_positions[i]);
       }
       set_.node_policies.push_back(std::move(read.policy));
     }
   }
 
-  bool Dangling(std::size_t document, const std::string& kind, const std::string& name, const std::string& position) {
+  [[nodiscard]] bool FaultyRoot(const Authority& authority) const {
+    const auto roots = Roots();
+    const auto* names = NamesOf(authority);
+    return names != nullptr && std::any_of(names->begin(), names->end(), [&](const std::string& name) {
+             return declared_.contains("TrustRoot/" + name) && !roots.contains(name);
+           });
+  }
+
+  bool Dangle(std::size_t document, const std::string& kind, const std::string& name, const std::string& position) {
     // One that is there but faulty has an error of its own.
     if (declared_.contains(kind + "/" + name)) return false;
     errors_.emplace_back(document,
@@ -116,6 +162,7 @@ class Loader {
   std::vector<std::pair<std::size_t, Error>> errors_;
   std::map<std::string, std::string> declared_;  // "kind/name" to its position, also of documents that have an error
   std::vector<Pending> pending_;
+  std::vector<PendingImages> pending_images_;
 };
 
 }  // namespace

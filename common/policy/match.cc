@@ -25,7 +25,9 @@ Error Invalid(std::string_view pattern, std::string_view detail) {
   return {Reason::kPolicyInvalid, "", "glob '" + Printable(pattern, 128) + "' " + std::string(detail)};
 }
 
-std::optional<Error> CheckCharacters(std::string_view pattern) {
+enum class Alphabet : std::uint8_t { kNames, kTexts };
+
+std::optional<Error> CheckCharacters(std::string_view pattern, Alphabet alphabet = Alphabet::kNames) {
   if (pattern.empty()) return Invalid(pattern, "is empty; write ** for everything");
   if (pattern.size() > limits::kGlobBytes) {
     return Invalid(pattern, "has more than " + std::to_string(limits::kGlobBytes) + " characters");
@@ -36,7 +38,11 @@ std::optional<Error> CheckCharacters(std::string_view pattern) {
                                   "', which is not a wildcard here; use * within a path component, " +
                                   "** across them, and one glob for each alternative");
     }
-    if (c <= ' ' || c > '~') return Invalid(pattern, "holds a space or a character outside of ASCII; no name has one");
+    bool printable = c > ' ' && c <= '~';
+    if (!printable && alphabet == Alphabet::kNames)
+      return Invalid(pattern, "holds a space or a character outside of ASCII; no name has one");
+    // Wildcards are kept as control characters.
+    if (c == '\x7f' || (c >= 0 && c < ' ')) return Invalid(pattern, "holds a control character");
   }
   if (Contains(pattern, "***")) return Invalid(pattern, "holds ***; write ** for any run of characters");
   return std::nullopt;
@@ -100,8 +106,9 @@ class GlobStates {
 
 }  // namespace
 
-Result<Glob> Glob::Parse(std::string_view pattern) {
-  if (auto error = CheckCharacters(pattern)) return *std::move(error);
+namespace {
+
+std::string Tokens(std::string_view pattern) {
   std::string tokens;
   for (std::size_t i = 0; i < pattern.size(); ++i) {
     if (pattern.substr(i, 2) == "**") {
@@ -111,7 +118,19 @@ Result<Glob> Glob::Parse(std::string_view pattern) {
       tokens += pattern[i] == '*' ? kStar : pattern[i];
     }
   }
-  return Glob(std::string(pattern), std::move(tokens));
+  return tokens;
+}
+
+}  // namespace
+
+Result<Glob> Glob::Parse(std::string_view pattern) {
+  if (auto error = CheckCharacters(pattern)) return *std::move(error);
+  return Glob(std::string(pattern), Tokens(pattern));
+}
+
+Result<Glob> Glob::ParseForText(std::string_view pattern) {
+  if (auto error = CheckCharacters(pattern, Alphabet::kTexts)) return *std::move(error);
+  return Glob(std::string(pattern), Tokens(pattern));
 }
 
 bool Glob::Matches(std::string_view text) const {

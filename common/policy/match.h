@@ -22,6 +22,8 @@ class Glob {
  public:
   // Errors: kPolicyInvalid, with what to write instead.
   [[nodiscard]] static Result<Glob> Parse(std::string_view pattern);
+  // For texts that are no names: spaces and characters outside of ASCII stand for themselves.
+  [[nodiscard]] static Result<Glob> ParseForText(std::string_view pattern);
   [[nodiscard]] bool Matches(std::string_view text) const;
   [[nodiscard]] const std::string& pattern() const { return pattern_; }
 
@@ -52,13 +54,16 @@ class ImageGlob {
 };
 
 // One text against what a policy wrote: exactly, by glob, or by RE2 regular expression. Each must match the whole text:
-// "https://github.com/org/.*" does not match what merely contains it.
+// "https://github.com/org/.*" does not match what merely contains it. At most limits::kPatternBytes, not empty, no
+// control characters.
 class TextMatcher {
  public:
   // Errors: kPolicyInvalid.
   [[nodiscard]] static Result<TextMatcher> Exact(std::string_view text);
-  // `*` stands for any run of characters other than '/', `**` for any run.
+  // `*` stands for any run of characters other than '/', `**` for any run. In the host of a URL `**` is refused, and a
+  // `*` at its end: "https://github.com*/org" would match a host of somebody else.
   [[nodiscard]] static Result<TextMatcher> FromGlob(std::string_view pattern);
+  // RE2's syntax. What would need more than 1 MiB is refused.
   [[nodiscard]] static Result<TextMatcher> FromRegex(std::string_view pattern);
   [[nodiscard]] bool Matches(std::string_view text) const;
   // "'https://…'", "glob '…'", "regex '…'": for messages.

@@ -34,20 +34,6 @@ void ReadNodeGlob(ObjectReader& reader, std::vector<Glob>& nodes) {
   nodes.push_back(std::move(glob).value());
 }
 
-// Names of other documents, each once: where each of them stands.
-std::vector<std::string> NamePositions(ObjectReader& reader, const char* key, const std::vector<std::string>& names) {
-  std::vector<std::string> positions;
-  for (std::size_t i = 0; reader.ok() && i < names.size(); ++i) {
-    if (std::count(names.begin(), names.end(), names[i]) > 1)
-      reader.Fail(key, "names '" + Printable(names[i], 64) + "' twice");
-    JsonView element = reader.view().Find(key)->at(i);
-    std::string position = reader.document().PositionOf(element);
-    position += (position.empty() ? "" : " ") + reader.path() + "." + key + "[" + std::to_string(i) + "]";
-    positions.push_back(std::move(position));
-  }
-  return positions;
-}
-
 void ReadTpm(ObjectReader& tpm, UnlinkedNodePolicy& out) {
   out.policy.trust_roots = tpm.Strings("trustRoots", Presence::kRequired);
   out.root_positions = NamePositions(tpm, "trustRoots", out.policy.trust_roots);
@@ -104,31 +90,6 @@ Result<UnlinkedNodePolicy> ReadNodePolicy(const JsonDocument& document, const He
   });
   RETURN_IF_ERROR(reader.Finish());
   return out;
-}
-
-Result<TrustRoot> ReadTrustRoot(const JsonDocument& document, const Head& head) {
-  TrustRoot root;
-  root.name = head.name;
-  root.generation = GenerationOf(document, head);
-  ObjectReader reader(document, document.root(), Reason::kPolicyInvalid);
-  ReadEnvelope(reader, head);
-  reader.Object("spec", Presence::kRequired, [&](ObjectReader& spec) {
-    spec.Object("tpm", Presence::kRequired, [&](ObjectReader& tpm) {
-      std::string pem = tpm.String("certificates");
-      if (!tpm.ok()) return;
-      auto certificates = crypto::Certificate::ListFromPem(pem);
-      if (!certificates.ok()) return FailWith(tpm, "certificates", certificates.error());
-      for (std::size_t i = 0; i < certificates->size(); ++i) {
-        if ((*certificates)[i].IsCa()) continue;
-        return tpm.Fail("certificates",
-                        "certificate " + std::to_string(i + 1) + " (" + Printable((*certificates)[i].Subject(), 128) +
-                            ") is not a CA's; list the manufacturer's CAs, not endorsement key certificates");
-      }
-      root.tpm = std::move(certificates).value();
-    });
-  });
-  RETURN_IF_ERROR(reader.Finish());
-  return root;
 }
 
 Result<Labels> ReadNamespace(const JsonDocument& document) {

@@ -21,6 +21,7 @@ std::string_view TextAt(codec::JsonView object, std::string_view section, std::s
   return value ? value->AsString().value_or("") : std::string_view();
 }
 
+// Not linked: that is done whenever a set is made.
 Result<std::variant<ImagePolicy, NodePolicy, TrustRoot, ReferenceValues>> ReadAny(const JsonDocument& document,
                                                                                   const Head& head) {
   if (head.kind == "NodePolicy") {
@@ -35,8 +36,8 @@ Result<std::variant<ImagePolicy, NodePolicy, TrustRoot, ReferenceValues>> ReadAn
     ASSIGN_OR_RETURN(ReferenceValues values, ReadReferenceValues(document, head));
     return {std::move(values)};
   }
-  ASSIGN_OR_RETURN(ImagePolicy policy, ReadImagePolicy(document, head));  // ReadHead() lets no other kind pass
-  return {std::move(policy)};
+  ASSIGN_OR_RETURN(UnlinkedImagePolicy read, ReadImagePolicy(document, head));  // ReadHead() lets no other kind pass
+  return {std::move(read.policy)};
 }
 
 std::string KeyText(const ApiObject& object) {
@@ -50,9 +51,22 @@ std::string Describe(const NodePolicy& policy, const Missing& missing) {
     text += (text.empty() ? "" : "; ") + std::string("there is no TrustRoot '") + Printable(policy.trust_roots[i], 64) +
             "': no TPM is trusted by it";
   }
+  for (std::size_t i : missing.without_tpm) {
+    text += (text.empty() ? "" : "; ") + std::string("TrustRoot '") + Printable(policy.trust_roots[i], 64) +
+            "' has nothing for TPMs: no TPM is trusted by it";
+  }
   for (std::size_t i : missing.reference_values) {
     text += (text.empty() ? "" : "; ") + std::string("there are no ReferenceValues '") +
             Printable(policy.reference_values[i], 64) + "': no node is trusted by them";
+  }
+  return text;
+}
+
+std::string Describe(const ImagePolicy& policy, const std::vector<Dangling>& dangling) {
+  std::string text;
+  for (const Dangling& one : dangling) {
+    text += (text.empty() ? "" : "; ") + one.detail + ": authority '" + policy.authorities[one.authority].name +
+            "' vouches for nothing";
   }
   return text;
 }
@@ -109,6 +123,7 @@ ObjectsOutcome ObjectStore::Build(const std::map<std::string, Labels>& namespace
   std::map<std::string, const TrustRoot*> roots;
   std::map<std::string, const ReferenceValues*> references;
   for (const auto& [key, entry] : entries_) {
+    if (!entry.document && std::get<0>(key) == "TrustRoot") set->unread_trust_roots.insert(std::get<2>(key));
     if (!entry.document) continue;
     if (const auto* root = std::get_if<TrustRoot>(&*entry.document)) {
       set->trust_roots.push_back(*root);
@@ -118,6 +133,7 @@ ObjectsOutcome ObjectStore::Build(const std::map<std::string, Labels>& namespace
       references.emplace(values->name, values);
     }
   }
+  TrustLinker linker(roots, set->unread_trust_roots);
   ObjectsOutcome outcome;
   for (const auto& [key, entry] : entries_) {
     outcome.states.push_back(State(key, entry));
@@ -126,16 +142,17 @@ ObjectsOutcome ObjectStore::Build(const std::map<std::string, Labels>& namespace
       if (kind.ends_with("Policy")) set->unread.push_back({kind, namespace_name, name, entry.problem});
       continue;
     }
+    std::string dangling;
     if (const auto* image = std::get_if<ImagePolicy>(&*entry.document)) {
       auto& policies = image->namespace_name.empty() ? set->image_policies : set->namespaced_policies;
       policies.push_back(*image);
+      dangling = Describe(*image, linker.Link(policies.back()));
     } else if (const auto* node = std::get_if<NodePolicy>(&*entry.document)) {
       set->node_policies.push_back(*node);
-      Missing missing = Link(set->node_policies.back(), roots, references);
-      std::string& message = outcome.states.back().message;
-      std::string dangling = Describe(*node, missing);
-      if (!dangling.empty()) message += (message.empty() ? "" : "; ") + dangling;
+      dangling = Describe(*node, Link(set->node_policies.back(), roots, references));
     }
+    std::string& message = outcome.states.back().message;
+    if (!dangling.empty()) message += (message.empty() ? "" : "; ") + dangling;
   }
   Complete(*set);
   outcome.set = std::move(set);

@@ -133,6 +133,29 @@ Duration ReadDuration(ObjectReader& reader, std::string_view key, Duration min, 
   return fallback;
 }
 
+std::vector<std::string> NamePositions(ObjectReader& reader, std::string_view key,
+                                       const std::vector<std::string>& names) {
+  std::vector<std::string> positions;
+  for (std::size_t i = 0; reader.ok() && i < names.size(); ++i) {
+    if (std::count(names.begin(), names.end(), names[i]) > 1)
+      reader.Fail(key, "names '" + Printable(names[i], 64) + "' twice");
+    codec::JsonView element = reader.view().Find(key)->at(i);
+    std::string position = reader.document().PositionOf(element);
+    position += (position.empty() ? "" : " ") + reader.path() + "." + std::string(key) + "[" + std::to_string(i) + "]";
+    positions.push_back(std::move(position));
+  }
+  return positions;
+}
+
+std::optional<WallTime> ReadMoment(ObjectReader& reader, std::string_view key) {
+  auto text = reader.OptionalString(key);
+  if (!text) return std::nullopt;
+  auto time = codec::ParseTime(*text);
+  if (time.ok()) return *time;
+  reader.Fail(key, "must be a time such as 2027-01-31T00:00:00Z (RFC 3339); not '" + Printable(*text, 64) + "'");
+  return std::nullopt;
+}
+
 namespace {
 
 bool IsLabelCharacter(char c) {

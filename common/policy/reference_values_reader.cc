@@ -3,7 +3,6 @@
 
 #include "common/base/encoding.h"
 #include "common/base/limits.h"
-#include "common/codec/time.h"
 #include "common/policy/readers.h"
 
 namespace gatehouse::policy {
@@ -69,15 +68,6 @@ void ReadPcrs(ObjectReader& pcrs, appraisal::TpmReference& reference) {
 }
 
 namespace {
-
-std::optional<WallTime> ReadMoment(ObjectReader& reader, const char* key) {
-  auto text = reader.OptionalString(key);
-  if (!text) return std::nullopt;
-  auto time = codec::ParseTime(*text);
-  if (time.ok()) return *time;
-  reader.Fail(key, "must be a time such as 2027-01-31T00:00:00Z (RFC 3339); not '" + Printable(*text, 64) + "'");
-  return std::nullopt;
-}
 
 ReferenceSet ReadSet(ObjectReader& reader, const std::string& document, const std::vector<ReferenceSet>& before) {
   ReferenceSet set{.document = document, .name = reader.String("name"), .not_before = {}, .not_after = {}, .tpm = {}};

@@ -14,12 +14,16 @@
 
 namespace gatehouse::policy {
 
-// One identity of keyless signing. All parts that are given must hold.
+// One identity of keyless signing. All parts must hold. What a certificate does not say never matches.
 struct Identity {
-  std::optional<TextMatcher> issuer;   // of the OpenID Connect provider; nothing for a private CA without issuers only
-  std::optional<TextMatcher> subject;  // of any of the certificate's names
+  // Of the OpenID Connect provider. Nothing: the certificate must not name any, as those of a private CA.
+  std::optional<TextMatcher> issuer;
+  std::optional<TextMatcher> subject;         // of any of the certificate's names; nothing matches nobody
   std::map<std::string, TextMatcher> claims;  // by Fulcio's names: "sourceRepositoryURI"
 };
+
+// The names of claims that a certificate can have (CertificateSigner::extensions), in the order of Fulcio's numbers.
+[[nodiscard]] const std::vector<std::string>& KnownClaims();
 
 // Whether the signer is one of `identities`. Errors: kSignerMismatch, with who it is.
 [[nodiscard]] Status CheckSigner(const std::vector<Identity>& identities, const claims::Signer& signer);
@@ -31,9 +35,9 @@ class Conditions {
   Conditions() = default;
   explicit Conditions(std::vector<std::shared_ptr<const Condition>> all) : all_(std::move(all)) {}
   [[nodiscard]] bool empty() const { return all_.empty(); }
-  // All must hold. `now` is what "olderThan" and "newerThan" are counted from. "Could not evaluate" (a value of another
-  // type than the condition is about) is a refusal, and never a match, also under `not`. Errors: kPredicateMismatch
-  // with the path, what was found and what was asked for.
+  // All must hold; of nothing they do. `now` is what "olderThan" and "newerThan" are counted from. "Could not evaluate"
+  // (a value of another type than the condition is about) is a refusal, and never a match, also under `not`. Errors:
+  // kPredicateMismatch with the path, what was found and what was asked for.
   [[nodiscard]] Status Check(codec::JsonView value, WallTime now) const;
 
  private:
@@ -44,9 +48,10 @@ class Conditions {
 struct SlsaRequirement {
   std::optional<TextMatcher> builder_id;
   std::optional<TextMatcher> build_type;
-  std::optional<TextMatcher> source_repository;  // without "git+" in front and "@ref" behind
-  std::optional<TextMatcher> source_ref;         // "refs/heads/main"
-  std::vector<TextMatcher> materials;            // each must match the URI of one
+  // Of the workflow or configuration that was built, never of what it merely used; without "git+" and "@ref".
+  std::optional<TextMatcher> source_repository;
+  std::optional<TextMatcher> source_ref;  // "refs/heads/main"
+  std::vector<TextMatcher> materials;     // each must match the URI of one
 };
 
 struct AttestationRequirement {
