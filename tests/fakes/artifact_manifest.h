@@ -2,7 +2,7 @@
 // registry of the tests.
 //
 //   Digest image = registry.PutImage("app", "1", "content");
-//   Store(registry, "app", BundleManifest(registry.Describe("app", image), sigstore.SignImage(image).Text()));
+//   Store(registry, "app", BundleManifest(registry.Describe("app", image), {sigstore.SignImage(image).Text()}));
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@ namespace gatehouse::fakes {
 struct ArtifactManifest {
   JsonValue json;  // may be edited before it is stored
   std::string media_type = "application/vnd.oci.image.manifest.v1+json";
-  std::vector<std::string> blobs;
+  std::vector<std::string> blobs = {};
   std::string tag = {};  // "" of a referrer
 };
 

@@ -81,19 +81,20 @@ class FakeNotary {
     std::string crl_url = {};
     std::string freshest_crl_url = {};
     std::string ocsp_url = {};
-    WallTime not_before = kPkiNotBefore;
+    WallTime not_before = kPkiNotBefore;  // of the CAs
     WallTime not_after = kPkiNotAfter;
-    CertificateSpec leaf = LeafSpec("signer");  // further changes of it; subject and key are set from the above
+    CertificateSpec leaf = LeafSpec("signer");  // its key's type and size are set from the above
   };
   FakeNotary() : FakeNotary(Options{}) {}
   explicit FakeNotary(const Options& options);
 
-  // The subject of leaves is "CN=signer,O=<organization>,L=Seattle,ST=WA,C=US".
+  // The subject of leaves is C=US, ST=WA, O=<organization>, CN=signer.
   [[nodiscard]] const TestCa& root() const { return root_; }
   [[nodiscard]] const TestCa& issuer() const { return issuer_; }  // the intermediate, or the root
   [[nodiscard]] const TestCertificate& leaf() const { return leaf_; }
   [[nodiscard]] std::vector<TestCertificate> Chain() const;  // leaf first, root last
-  // A leaf by the issuer, with the defaults of Options.
+  // A leaf by the issuer. What the spec leaves open is filled in: the subject, the extended key usage codeSigning, the
+  // pointers of Options.
   [[nodiscard]] TestCertificate IssueLeaf(const CertificateSpec& spec) const;
   [[nodiscard]] NotationSignature Sign(const NotationTarget& target, const NotationOptions& options = {}) const;
 

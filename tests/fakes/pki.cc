@@ -137,6 +137,7 @@ TestCertificate Issue(const CertificateSpec& spec, Extensions role, const TestCa
   Must(BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(x509.get())) != nullptr, "serial");
   SetTime(X509_getm_notBefore(x509.get()), spec.not_before);
   SetTime(X509_getm_notAfter(x509.get()), spec.not_after);
+  for (const auto& [attribute, value] : spec.subject) AddName(x509.get(), attribute.c_str(), value);
   AddName(x509.get(), "O", spec.organization);
   AddName(x509.get(), "CN", spec.common_name);
   const Pkey subject_key = spec.public_key ? ToPkey(*spec.public_key) : ToPkey(key->Public());

@@ -10,6 +10,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/crypto/key.h"
@@ -44,6 +45,8 @@ struct CertificateSpec {
   std::map<std::string, std::string> extensions = {};
   // Sections that the extensions refer to ("dirName:section"), as a configuration file has them.
   std::string sections = {};
+  // Further attributes of the subject, before the organization: {{"C", "US"}, {"ST", "WA"}}.
+  std::vector<std::pair<std::string, std::string>> subject = {};
 
   [[nodiscard]] CertificateSpec With(const std::string& extension, const std::string& value) const;
   [[nodiscard]] CertificateSpec Without(const std::string& extension) const { return With(extension, ""); }

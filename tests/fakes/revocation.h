@@ -50,7 +50,9 @@ struct OcspOptions {
   bool by_key = false;                             // responderID by the key's hash, not by name
   bool sha256 = false;                             // the CertID's hash; else SHA-1
   const TestCertificate* about_instead = nullptr;  // the answer is about another certificate
-  int response_status = 0;                         // 6: unauthorized, 3: tryLater, ...: then without an answer
+  // Whose name and key the CertID has, in place of the issuer's.
+  const TestCa* issuer_instead = nullptr;
+  int response_status = 0;  // 6: unauthorized, 3: tryLater, ...: then without an answer
 };
 // DER of an OCSPResponse.
 [[nodiscard]] Bytes MakeOcspResponse(const TestCa& issuer, const crypto::Certificate& certificate,
