@@ -49,7 +49,10 @@ class Verifier {
   // and those that must be critical are) → certificate requirements of the specification → signature (integrity) →
   // payload is this very descriptor → trust store and identities (authenticity) → authentic timestamp → expiry →
   // revocation; each under the statement's action.
-  // Errors: kEnvelopeMalformed, kCriticalUnknown, kSignatureInvalid, kPayloadMalformed, kPayloadDigestMismatch,
+  // Precondition: the statement's level is not skip (kInternal). Nobody is asked for revocation where no trust store
+  // vouches for the chain, as the addresses are in the certificates: the finding is then kCertificateUntrusted again.
+  // Errors: kEnvelopeMalformed, kCriticalUnknown, kPayloadTypeMismatch (another content type), kSignatureInvalid,
+  // kPayloadMalformed, kPayloadDigestMismatch (media type and size too),
   // kCertificateUntrusted, kCertificateExpired, kCertificateRevoked, kSignerMismatch, kTimestampMissing,
   // kTimestampInvalid, kTimestampMalformed, kSignatureExpired, kRevocationUnavailable, kLimitExceeded.
   [[nodiscard]] static Result<Verified> Verify(std::string_view media_type, std::string_view envelope,
