@@ -5,9 +5,12 @@
 
 #include "common/base/file.h"
 #include "common/base/limits.h"
+#include "common/registry/credential_helper.h"
 
 namespace gatehouse::webhook {
 namespace {
+
+constexpr std::size_t kConnections = 256;  // to all registries at once
 
 // Nothing for no path. An empty file is refused: to the transport no text means the system's authorities, any of which
 // could then vouch for a registry, and no client certificate.
@@ -29,6 +32,7 @@ Result<std::unique_ptr<net::HttpTransport>> MakeUncounted(const RegistryConfig& 
   net::TransportOptions options;
   ASSIGN_OR_RETURN(options.tls.ca_pem, ReadOptionalPem(config.ca_file));
   for (const RegistryHostConfig& host : config.hosts) {
+    if (host.insecure) continue;
     net::TlsClientOptions tls = options.tls;
     if (!host.ca_file.empty()) {
       ASSIGN_OR_RETURN(tls.ca_pem, ReadOptionalPem(host.ca_file));
@@ -40,6 +44,10 @@ Result<std::unique_ptr<net::HttpTransport>> MakeUncounted(const RegistryConfig& 
   options.proxy = {.https_proxy = Environment("HTTPS_PROXY", "https_proxy"),
                    .http_proxy = Environment("http_proxy", "http_proxy"),
                    .no_proxy = Environment("NO_PROXY", "no_proxy")};
+  options.connections_per_origin = config.connections_per_host;
+  options.idle_connections_per_origin = config.connections_per_host;
+  options.connections = std::max(kConnections, config.connections_per_host);
+  options.resume_tls_sessions = true;
   options.deny_local_addresses = config.deny_local_addresses;
   options.local_address_exceptions = config.local_address_exceptions;
   auto transport = net::MakeHttpsTransport(std::move(options));
@@ -82,6 +90,33 @@ Result<std::unique_ptr<net::HttpTransport>> MakeRegistryTransport(const Registry
                                                                   telemetry::Metrics& metrics) {
   ASSIGN_OR_RETURN(auto transport, MakeUncounted(config));
   return std::unique_ptr<net::HttpTransport>(std::make_unique<CountingTransport>(std::move(transport), metrics));
+}
+
+registry::ClientOptions MakeClientOptions(const RegistryConfig& config) {
+  registry::ClientOptions options;
+  options.insecure_hosts = config.insecure;
+  for (const RegistryHostConfig& host : config.hosts) {
+    if (!host.mirrors.empty()) options.mirrors[host.host] = host.mirrors;
+  }
+  return options;
+}
+
+registry::CredentialProviders MakeCredentialProviders(const RegistryConfig& config, const Clock& clock) {
+  std::map<std::string, std::shared_ptr<registry::CredentialProvider>> helpers;
+  for (const CredentialHelperConfig& each : config.credential_helpers) {
+    registry::CredentialHelperOptions options{.name = each.name, .file = each.file};
+    std::vector<std::string> names = {"PATH", "HOME"};
+    names.insert(names.end(), each.environment.begin(), each.environment.end());
+    for (const std::string& name : names) {
+      if (const char* value = std::getenv(name.c_str()); value != nullptr) options.environment[name] = value;
+    }
+    helpers[each.name] = std::make_shared<registry::CredentialHelper>(std::move(options), clock);
+  }
+  if (helpers.empty()) return {};
+  return [helpers](const std::string& name) {
+    auto found = helpers.find(name);
+    return found == helpers.end() ? nullptr : found->second;
+  };
 }
 
 }  // namespace gatehouse::webhook

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "common/net/https_transport.h"
+#include "common/registry/client.h"
 #include "common/telemetry/metrics.h"
 #include "webhook/config/config.h"
 
@@ -12,5 +13,11 @@ namespace gatehouse::webhook {
 // Counts what registries answer. Errors: kConfigInvalid, those of files, certificates and keys.
 [[nodiscard]] Result<std::unique_ptr<net::HttpTransport>> MakeRegistryTransport(const RegistryConfig& config,
                                                                                 telemetry::Metrics& metrics);
+
+[[nodiscard]] registry::ClientOptions MakeClientOptions(const RegistryConfig& config);
+
+// The credential helpers that the configuration lists; each sees PATH, HOME and what it lists, as they are now. `clock`
+// must outlive the result.
+[[nodiscard]] registry::CredentialProviders MakeCredentialProviders(const RegistryConfig& config, const Clock& clock);
 
 }  // namespace gatehouse::webhook

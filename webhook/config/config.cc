@@ -213,15 +213,65 @@ KubernetesConfig ReadKubernetes(ObjectReader& reader) {
   return config;
 }
 
+// "host[:port][/prefix]". A first part without a dot or a port would be a folder of Docker Hub in an image's name.
+std::string ReadMirror(ObjectReader& reader, const std::string& text) {
+  std::size_t slash = text.find('/');
+  const std::string host = text.substr(0, slash);
+  auto url = net::Url::Parse("https://" + host + "/", Reason::kConfigInvalid);
+  bool is_host = host.find_first_of(".:") != std::string::npos || host == "localhost";
+  constexpr std::string_view kPath = "abcdefghijklmnopqrstuvwxyz0123456789._-/";
+  std::string_view prefix =
+      slash == std::string::npos ? std::string_view("x") : std::string_view(text).substr(slash + 1);
+  bool is_path = !prefix.empty() && prefix.find_first_not_of(kPath) == std::string_view::npos &&
+                 prefix.find("//") == std::string_view::npos && prefix.front() != '/' && prefix.back() != '/';
+  if (!url.ok() || url->target != "/" || !is_host || !is_path) {
+    reader.Fail("mirrors",
+                "write a mirror as its host, with the port if it has one, and the path before the images': "
+                "\"mirror.example:5000/docker-hub\"");
+    return {};
+  }
+  if (url->host == "docker.io" || url->host == "index.docker.io")
+    reader.Fail("mirrors",
+                "Docker Hub is reached at another host than its images name: write \"registry-1.docker.io\"");
+  return text;
+}
+
 RegistryHostConfig ReadHost(ObjectReader& reader) {
   RegistryHostConfig host;
-  host.host = ReadAuthority(reader, "host", reader.String("host"), "https");
+  host.insecure = reader.OptionalBool("insecure").value_or(false);
+  host.host = ReadAuthority(reader, "host", reader.String("host"), host.insecure ? "http" : "https");
   host.ca_file = reader.OptionalString("ca").value_or("");
   host.certificate_file = reader.OptionalString("certificate").value_or("");
   host.key_file = reader.OptionalString("key").value_or("");
   if (host.certificate_file.empty() != host.key_file.empty())
     reader.Fail("key", "a client certificate needs both certificate and key");
+  if (host.insecure && (!host.ca_file.empty() || !host.certificate_file.empty()))
+    reader.Fail("insecure", "there are no certificates in plain HTTP: leave ca, certificate and key out, or this");
+  for (const std::string& text : reader.Strings("mirrors", Presence::kOptional)) {
+    std::string mirror = ReadMirror(reader, text);
+    if (std::find(host.mirrors.begin(), host.mirrors.end(), mirror) != host.mirrors.end() || mirror == host.host)
+      reader.Fail("mirrors", "lists '" + mirror + "' twice, or the registry itself, which is asked last in any case");
+    host.mirrors.push_back(std::move(mirror));
+  }
   return host;
+}
+
+CredentialHelperConfig ReadCredentialHelper(ObjectReader& reader) {
+  constexpr std::string_view kName = "abcdefghijklmnopqrstuvwxyz0123456789_-";
+  CredentialHelperConfig helper;
+  helper.name = reader.String("name");
+  if (helper.name.find_first_not_of(kName) != std::string::npos)
+    reader.Fail("name", "write what follows docker-credential- in the program's name: \"ecr-login\"");
+  helper.file = reader.OptionalString("path").value_or("/usr/local/bin/docker-credential-" + helper.name);
+  if (!helper.file.starts_with('/')) reader.Fail("path", "write the whole path of the program, beginning with '/'");
+  helper.environment = reader.Strings("environment", Presence::kOptional);
+  for (const std::string& name : helper.environment) {
+    bool is_name = !(name.front() >= '0' && name.front() <= '9') && std::all_of(name.begin(), name.end(), [](char c) {
+      return c == '_' || (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+    });
+    if (!is_name) reader.Fail("environment", "write names of variables, whose values are those of this process");
+  }
+  return helper;
 }
 
 RegistryConfig ReadRegistry(ObjectReader& reader) {
@@ -240,9 +290,22 @@ RegistryConfig ReadRegistry(ObjectReader& reader) {
                     [&](const RegistryHostConfig& other) { return other.host == host.host; })) {
       member.Fail("host", "this registry is listed before: write one entry for it");
     }
+    if (host.insecure) config.insecure.push_back(host.host);
     config.hosts.push_back(std::move(host));
   });
   config.credentials_file = reader.OptionalString("credentials").value_or("");
+  reader.Each("credentialHelpers", Presence::kOptional, [&](ObjectReader& member) {
+    CredentialHelperConfig helper = ReadCredentialHelper(member);
+    if (std::any_of(config.credential_helpers.begin(), config.credential_helpers.end(),
+                    [&](const CredentialHelperConfig& other) { return other.name == helper.name; })) {
+      member.Fail("name", "this helper is listed before");
+    }
+    config.credential_helpers.push_back(std::move(helper));
+  });
+  if (!config.credential_helpers.empty() && config.credentials_file.empty())
+    reader.Fail("credentialHelpers",
+                "says which helpers may be run; what they are for stands in the file of credentials");
+  config.connections_per_host = static_cast<std::size_t>(reader.OptionalInt("connectionsPerHost", 1, 256).value_or(20));
   config.deny_local_addresses = reader.OptionalBool("denyLocalAddresses").value_or(true);
   for (const std::string& text : reader.Strings("localAddressExceptions", Presence::kOptional)) {
     config.local_address_exceptions.push_back(

@@ -34,12 +34,21 @@ struct AttestationConfig {
   Duration interval{60'000};
 };
 
-// A registry that is reached with its own authorities or a client certificate.
+// A registry that is reached in a way of its own.
 struct RegistryHostConfig {
   std::string host;  // Url::Authority()
+  bool insecure = false;
+  std::vector<std::string> mirrors;  // "host[:port][/prefix]", asked before it, in this order
   std::string ca_file;
   std::string certificate_file;
   std::string key_file;
+};
+
+// A program of Docker's kind that gives secrets. Being listed is what lets it be run.
+struct CredentialHelperConfig {
+  std::string name;                      // "ecr-login", as credHelpers and credsStore call it
+  std::string file;                      // its path
+  std::vector<std::string> environment;  // names of variables that it gets to see, beside PATH and HOME
 };
 
 struct RegistryConfig {
@@ -47,6 +56,8 @@ struct RegistryConfig {
   std::string ca_file;                // authorities for every registry, in place of the system's
   std::vector<RegistryHostConfig> hosts;
   std::string credentials_file;  // dockerconfigjson
+  std::vector<CredentialHelperConfig> credential_helpers;
+  std::size_t connections_per_host = 20;
   // An image name must not make Gatehouse call loopback or link-local addresses; what is listed here may be there.
   // Being insecure is not being listed.
   bool deny_local_addresses = true;

@@ -326,6 +326,95 @@ registry:
             (std::vector<std::string>{"localhost", "plain.test", "127.0.0.1:5000"}));
 }
 
+TEST(ConfigTest, RegistriesWithMirrorsHelpersAndConnections) {
+  constexpr std::string_view kRegistry = R"(
+registry:
+  credentials: config.json
+  connectionsPerHost: 8
+  hosts:
+    - {host: registry-1.docker.io, mirrors: ["mirror.test:5000/hub", "localhost/x", "other.test"]}
+    - {host: "Plain.TEST:80", insecure: true}
+  credentialHelpers:
+    - {name: ecr-login}
+    - {name: gcr, path: /opt/gcr, environment: [GOOGLE_APPLICATION_CREDENTIALS, _x1]}
+)";
+  auto config = ParseConfig(std::string(kLeast) + std::string(kRegistry), "registry.yaml");
+  ASSERT_TRUE(config.ok()) << config.error().ToString();
+  const RegistryConfig& registry = config->registry;
+  EXPECT_EQ(registry.connections_per_host, 8U);
+  ASSERT_EQ(registry.hosts.size(), 2U);
+  EXPECT_EQ(registry.hosts[0].mirrors, (std::vector<std::string>{"mirror.test:5000/hub", "localhost/x", "other.test"}));
+  EXPECT_FALSE(registry.hosts[0].insecure);
+  EXPECT_TRUE(registry.hosts[1].insecure);
+  EXPECT_EQ(registry.insecure, std::vector<std::string>{"plain.test"}) << "as an image's name has it";
+  ASSERT_EQ(registry.credential_helpers.size(), 2U);
+  EXPECT_EQ(registry.credential_helpers[0].file, "/usr/local/bin/docker-credential-ecr-login");
+  EXPECT_TRUE(registry.credential_helpers[0].environment.empty());
+  EXPECT_EQ(registry.credential_helpers[1].file, "/opt/gcr");
+  EXPECT_EQ(registry.credential_helpers[1].environment,
+            (std::vector<std::string>{"GOOGLE_APPLICATION_CREDENTIALS", "_x1"}));
+}
+
+TEST(ConfigTest, NoHelperMayRunUnlessListed) {
+  auto config = ParseConfig(std::string(kLeast) + "registry: {credentials: config.json}\n", "registry.yaml");
+  ASSERT_TRUE(config.ok()) << config.error().ToString();
+  EXPECT_TRUE(config->registry.credential_helpers.empty());
+  EXPECT_EQ(config->registry.connections_per_host, 20U);
+}
+
+struct BadRegistry {
+  const char* name;
+  const char* text;
+  const char* says;
+};
+
+class RegistryConfigRefuses : public testing::TestWithParam<BadRegistry> {};
+
+TEST_P(RegistryConfigRefuses, WithAReason) {
+  auto config = ParseConfig(std::string(kLeast) + "registry: {" + GetParam().text + "}\n", "registry.yaml");
+  ASSERT_FALSE(config.ok());
+  EXPECT_EQ(config.error().reason, Reason::kConfigInvalid);
+  EXPECT_NE(config.error().ToString().find(GetParam().says), std::string::npos) << config.error().ToString();
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Table, RegistryConfigRefuses,
+    testing::Values(
+        BadRegistry{"mirror_without_a_dot", R"(hosts: [{host: r.test, mirrors: [mirror]}])", "write a mirror"},
+        BadRegistry{"mirror_with_a_scheme", R"(hosts: [{host: r.test, mirrors: ["https://m.test"]}])",
+                    "write a mirror"},
+        BadRegistry{"mirror_with_a_user", R"(hosts: [{host: r.test, mirrors: ["u:p@m.test"]}])", "write a mirror"},
+        BadRegistry{"mirror_with_a_slash_at_its_end", R"(hosts: [{host: r.test, mirrors: ["m.test/"]}])",
+                    "write a mirror"},
+        BadRegistry{"mirror_with_an_empty_part", R"(hosts: [{host: r.test, mirrors: ["m.test/a//b"]}])",
+                    "write a mirror"},
+        BadRegistry{"mirror_with_a_query", R"(hosts: [{host: r.test, mirrors: ["m.test/a?b"]}])", "write a mirror"},
+        BadRegistry{"mirror_with_a_tag", R"(hosts: [{host: r.test, mirrors: ["m.test/a:b"]}])", "write a mirror"},
+        BadRegistry{"mirror_is_docker_hub", R"(hosts: [{host: r.test, mirrors: ["docker.io"]}])",
+                    "registry-1.docker.io"},
+        BadRegistry{"mirror_twice", R"(hosts: [{host: r.test, mirrors: [m.test, m.test]}])", "twice"},
+        BadRegistry{"mirror_of_itself", R"(hosts: [{host: r.test, mirrors: [r.test]}])", "the registry itself"},
+        BadRegistry{"mirrors_no_list", R"(hosts: [{host: r.test, mirrors: m.test}])", "mirrors"},
+        BadRegistry{"mirror_empty", R"(hosts: [{host: r.test, mirrors: [""]}])", "mirrors"},
+        BadRegistry{"insecure_with_ca", R"(hosts: [{host: r.test, insecure: true, ca: x}])", "plain HTTP"},
+        BadRegistry{"insecure_with_a_certificate", R"(hosts: [{host: r.test, insecure: true, certificate: x, key: y}])",
+                    "plain HTTP"},
+        BadRegistry{"insecure_no_bool", R"(hosts: [{host: r.test, insecure: "yes"}])", "insecure"},
+        BadRegistry{"helper_without_a_name", R"(credentials: c, credentialHelpers: [{path: /x}])", "name"},
+        BadRegistry{"helper_with_a_path_for_a_name", R"(credentials: c, credentialHelpers: [{name: "../sh"}])", "name"},
+        BadRegistry{"helper_by_a_relative_path", R"(credentials: c, credentialHelpers: [{name: a, path: bin/a}])",
+                    "whole path"},
+        BadRegistry{"helper_with_values", R"(credentials: c, credentialHelpers: [{name: a, environment: ["A=b"]}])",
+                    "names of variables"},
+        BadRegistry{"helper_with_a_digit", R"(credentials: c, credentialHelpers: [{name: a, environment: ["1A"]}])",
+                    "names of variables"},
+        BadRegistry{"helper_twice", R"(credentials: c, credentialHelpers: [{name: a}, {name: a}])", "listed before"},
+        BadRegistry{"helper_unknown_field", R"(credentials: c, credentialHelpers: [{name: a, args: [x]}])", "args"},
+        BadRegistry{"helpers_without_a_file", R"(credentialHelpers: [{name: a}])", "file of credentials"},
+        BadRegistry{"no_connections", R"(connectionsPerHost: 0)", "connectionsPerHost"},
+        BadRegistry{"too_many_connections", R"(connectionsPerHost: 257)", "connectionsPerHost"}),
+    [](const auto& test) { return std::string(test.param.name); });
+
 // Being reached without TLS does not make a local address a good one: that is written down by itself.
 TEST(ConfigTest, InsecureIsNoLocalAddressException) {
   auto config = ParseConfig(std::string(kLeast) + "registry: {insecure: [\"localhost:5000\"]}\n", "insecure.yaml");
