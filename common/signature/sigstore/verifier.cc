@@ -139,24 +139,38 @@ struct Vouching {
   std::set<std::string> logs;        // operators
   std::set<std::string> timestamps;  // operators
   std::vector<TrustedTime> times;
-  std::size_t passed_over = 0;  // entries and timestamps of those whom the material does not name
+  // The last entry and timestamp of those whom the material does not name (for that time).
+  std::optional<Error> unknown_log;
+  std::optional<Error> unknown_authority;
 };
 
+Status CheckEntry(const LogEntry& entry, const SignedContent& content, const TrustMaterial& material,
+                  Vouching* vouching) {
+  std::vector<WallTime> times;
+  for (const TrustedTime& time : vouching->times) times.push_back(time.at);
+  auto verified = VerifyEntry(entry, content, material, times);
+  if (!verified.ok()) {
+    if (verified.error().reason != Reason::kLogUntrusted) return std::move(verified).error();
+    vouching->unknown_log = std::move(verified).error();
+    return Ok();
+  }
+  vouching->logs.insert(verified->log->operator_name);
+  // A time of a log means something only if the log has signed it; VerifyEntry gives it then only.
+  if (verified->integrated_time) {
+    vouching->times.push_back(
+        {TrustedTime::Source::kTransparencyLog, *verified->integrated_time, verified->log->operator_name});
+  }
+  return Ok();
+}
+
+// Entries with a promise first: whether those without are of a log in its time, is asked at the times that are known.
 Status CheckEntries(const Bundle& bundle, const SignedContent& content, const TrustMaterial& material,
                     Vouching* vouching) {
-  for (std::size_t i = 0; i < bundle.entries.size(); ++i) {
-    const LogEntry& entry = bundle.entries[i];
-    if (std::ranges::find(material.logs, entry.log_id, &Log::id) == material.logs.end()) {
-      ++vouching->passed_over;
-      continue;
-    }
-    auto verified = VerifyEntry(entry, content, material);
-    if (!verified.ok()) return verified.error().In("log entry " + std::to_string(i));
-    vouching->logs.insert(verified->log->operator_name);
-    // A time of a log means something only if the log has signed it; VerifyEntry gives it then only.
-    if (verified->integrated_time) {
-      vouching->times.push_back(
-          {TrustedTime::Source::kTransparencyLog, *verified->integrated_time, verified->log->operator_name});
+  for (const bool promised : {true, false}) {
+    for (std::size_t i = 0; i < bundle.entries.size(); ++i) {
+      if (bundle.entries[i].promise.has_value() != promised) continue;
+      auto status = CheckEntry(bundle.entries[i], content, material, vouching);
+      if (!status.ok()) return status.error().In("log entry " + std::to_string(i));
     }
   }
   return Ok();
@@ -175,26 +189,24 @@ crypto::TimestampAuthority AuthorityOf(const CertificateAuthority& authority) {
   return result;
 }
 
-// The authority of the material that vouches for the token; nothing if it is by none that the material names.
-Result<std::optional<TrustedTime>> CheckTimestamp(BytesView token, BytesView stamped, const TrustMaterial& material) {
+// The authority of the material that vouches for the token. Errors: kCertificateUntrusted if it is by none that the
+// material names (for that time); else those of VerifyTimestamp.
+Result<TrustedTime> CheckTimestamp(BytesView token, BytesView stamped, const TrustMaterial& material) {
+  Error unknown{Reason::kCertificateUntrusted, "", "the timestamp is by an authority that is not trusted"};
   std::optional<Error> refusal;
   for (const CertificateAuthority& authority : material.timestamp_authorities) {
     if (authority.chain.empty()) continue;
     auto verified = crypto::VerifyTimestamp(token, stamped, AuthorityOf(authority));
     if (!verified.ok()) {
-      // Another authority's token; any other error is one of the token itself, or of this authority's certificates.
       if (verified.error().reason != Reason::kCertificateUntrusted) refusal = std::move(verified).error();
       continue;
     }
     if (authority.valid.Contains(verified->at)) {
-      return std::optional(
-          TrustedTime{TrustedTime::Source::kTimestampAuthority, verified->at, authority.operator_name});
+      return TrustedTime{TrustedTime::Source::kTimestampAuthority, verified->at, authority.operator_name};
     }
-    refusal = Error{Reason::kTimestampInvalid, "",
-                    "the trust material does not name " + authority.operator_name + " for the time of the timestamp"};
+    unknown.detail = "the timestamp is not from the time in which " + authority.operator_name + " is to be believed";
   }
-  if (refusal) return *std::move(refusal);
-  return std::optional<TrustedTime>();
+  return refusal ? *std::move(refusal) : std::move(unknown);
 }
 
 Status CheckTimestamps(const Bundle& bundle, BytesView signature, const TrustMaterial& material, Vouching* vouching) {
@@ -203,24 +215,26 @@ Status CheckTimestamps(const Bundle& bundle, BytesView signature, const TrustMat
   const BytesView stamped = bundle.stamped_blob ? AsBytes(*bundle.stamped_blob) : signature;
   for (std::size_t i = 0; i < bundle.timestamps.size(); ++i) {
     auto time = CheckTimestamp(bundle.timestamps[i], stamped, material);
-    if (!time.ok()) return time.error().In("timestamp " + std::to_string(i));
-    if (!time->has_value()) {
-      ++vouching->passed_over;
-      continue;
+    const std::string where = "timestamp " + std::to_string(i);
+    if (time.ok()) {
+      vouching->timestamps.insert(time->authority);
+      vouching->times.push_back(std::move(time).value());
+    } else if (time.error().reason == Reason::kCertificateUntrusted) {
+      vouching->unknown_authority = Error{Reason::kTimestampInvalid, where, time.error().detail};
+    } else {
+      return time.error().In(where);
     }
-    vouching->timestamps.insert((*time)->authority);
-    vouching->times.push_back(**std::move(time));
   }
   return Ok();
 }
 
-Error TooFew(Reason reason, std::string_view of, std::size_t wanted, std::size_t found, const Vouching& vouching) {
-  std::string detail = std::to_string(wanted) + " " + std::string(of) + " are asked for, of different operators; " +
-                       std::to_string(found) + " vouch for the signature";
-  if (vouching.passed_over != 0) {
-    detail += "; " + std::to_string(vouching.passed_over) + " are there of logs or authorities that are not trusted";
-  }
-  return {reason, "", std::move(detail)};
+// What is missing; or, if there is one that does not count, why it does not.
+Error TooFew(Reason reason, std::string_view of, std::size_t wanted, std::size_t found,
+             const std::optional<Error>& unknown) {
+  const std::string counts = std::to_string(wanted) + " " + std::string(of) +
+                             " of different operators are asked for, " + std::to_string(found) + " found";
+  if (!unknown) return {reason, "", counts};
+  return {unknown->reason, unknown->where, unknown->detail + "; " + counts};
 }
 
 // Thresholds count operators: two entries of one log, or two tokens of one authority, are one voice.
@@ -229,14 +243,16 @@ Status CheckCounts(const Vouching& vouching, const Requirements& requirements, b
   for (const TrustedTime& time : vouching.times) voices.insert(time.authority);
   const std::size_t times = certified ? std::max<std::size_t>(requirements.times, 1) : requirements.times;
   if (vouching.logs.size() < requirements.logs) {
-    return TooFew(Reason::kLogEntryMissing, "transparency logs", requirements.logs, vouching.logs.size(), vouching);
+    return TooFew(Reason::kLogEntryMissing, "transparency logs", requirements.logs, vouching.logs.size(),
+                  vouching.unknown_log);
   }
   if (vouching.timestamps.size() < requirements.timestamps) {
     return TooFew(Reason::kTimestampMissing, "timestamps", requirements.timestamps, vouching.timestamps.size(),
-                  vouching);
+                  vouching.unknown_authority);
   }
   if (voices.size() < times) {
-    return TooFew(Reason::kTimestampMissing, "trusted times", times, voices.size(), vouching);
+    return TooFew(Reason::kTimestampMissing, "trusted times", times, voices.size(),
+                  vouching.unknown_authority ? vouching.unknown_authority : vouching.unknown_log);
   }
   return Ok();
 }
@@ -334,6 +350,7 @@ Result<SignedContent> CheckContent(const Bundle& bundle, const Artifact& artifac
                                                    : CheckSignatureOver(signing, *artifact.digest, signature));
   RETURN_IF_ERROR(CheckDigestHint(message, artifact, checked));
   content.message = &message;
+  content.bytes = artifact.bytes;
   content.hash = checked.hash;
   content.digest = std::move(checked.digest);
   return content;
@@ -350,8 +367,8 @@ Result<VerifiedBundle> VerifyWhole(const Bundle& bundle, const Artifact& artifac
 
   Vouching vouching;
   if (requirements.material != nullptr) {
-    RETURN_IF_ERROR(CheckEntries(bundle, content, *requirements.material, &vouching));
     RETURN_IF_ERROR(CheckTimestamps(bundle, signature, *requirements.material, &vouching));
+    RETURN_IF_ERROR(CheckEntries(bundle, content, *requirements.material, &vouching));
   }
   RETURN_IF_ERROR(CheckCounts(vouching, requirements, !requirements.key));
 

@@ -44,23 +44,30 @@ struct Artifact {
   std::optional<Digest> digest = {};  // at least one of the two
 };
 
-// Steps: the key or the chain → the signature over the content → log entries, each bound to this signature → timestamps
-// over the signature's bytes → the certificate at every trusted time: path to an authority that is in its time, code
-// signing, SCTs by logs in their time → the artefact: of a message it is what was signed; of an envelope the payload
-// must be an in-toto statement with the artefact's digest among its subjects.
+// Steps: the key or the chain → the signature over the content → timestamps over the signature's bytes → log entries,
+// each bound to this signature → the certificate at every trusted time: path to an authority that is in its time, code
+// signing, SCTs by logs in their time, whom it names → the artefact: of a message it is what was signed; of an envelope
+// the payload must be an in-toto statement with the artefact's digest among its subjects.
 // An entry or timestamp that is there and does not verify refuses the bundle, however many others do; except one of
-// a log or authority that the material does not name, which does not count.
-// Errors: kSignatureInvalid, kSignatureMalformed, kCertificateUntrusted, kCertificateExpired, those of
-// transparency.h, kLogEntryMissing, kTimestampMalformed, kTimestampInvalid, kTimestampMissing, kSctInvalid,
-// kSctMissing, kStatementMalformed, kPayloadDigestMismatch, kLimitExceeded.
+// a log or authority that the material does not name (for that time), which does not count. If too few remain, the
+// reason is the missing one's (kLogEntryMissing, kTimestampMissing), or, where some do not count, kLogUntrusted or
+// kTimestampInvalid.
+// With a key the bundle's hint at one is not looked at; a bundle by a certificate is refused (kSignatureInvalid), and
+// so is without a key one that names no certificate (kCertificateUntrusted). The algorithm follows from the key: with
+// a certificate of a P-384 or P-521 key a signature may be over the curve's own hash or SHA-256.
+// Errors: kSignatureInvalid, kSignatureMalformed, kEnvelopeMalformed, kKeyMalformed, kCertificateMalformed,
+// kCertificateUntrusted, kCertificateExpired, those of transparency.h, kLogEntryMissing, kTimestampMalformed,
+// kTimestampInvalid, kTimestampMissing, kSctInvalid, kSctMissing, kStatementMalformed, kPayloadDigestMismatch,
+// kLimitExceeded.
 [[nodiscard]] Result<VerifiedContent> VerifyBundle(const Bundle& bundle, const Artifact& artifact,
                                                    const Requirements& requirements);
 
 // The claims about images. Bundles as cosign 2 and 3, GitHub's attest action and npm make them.
 class ImageClaims {
  public:
-  // A signature: a simple-signing payload (legacy; `payload` is the layer's blob), or a statement with predicate type
-  // https://sigstore.dev/cosign/sign/v1, whose subject's annotations are the claim's.
+  // A signature: a simple-signing payload (legacy; `payload` is the layer's blob), a statement with predicate type
+  // https://sigstore.dev/cosign/sign/v1, whose subject's annotations are the claim's, or a bundle's message signature
+  // over the manifest itself (`payload` is empty).
   // Errors: as VerifyBundle; kPayloadMalformed, kPayloadTypeMismatch (an attestation is no signature).
   [[nodiscard]] static Result<claims::VerifiedImageSignature> Signature(const Bundle& bundle, std::string_view payload,
                                                                         const Digest& image,
