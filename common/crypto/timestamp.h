@@ -20,6 +20,7 @@ struct VerifiedTimestamp {
   WallTime at;          // genTime, to the millisecond
   Duration accuracy{};  // 0 if the token says none
   Certificate signer;
+  std::vector<Certificate> path = {};  // signer first, root last
 };
 
 // `token`: the DER of a TimeStampResp (status granted or grantedWithMods) or of the bare ContentInfo, nothing after it.

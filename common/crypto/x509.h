@@ -43,6 +43,13 @@ class Certificate {
     bool other = false;  // any further bit
   };
   [[nodiscard]] std::optional<KeyUsage> Usage() const;
+  // basicConstraints: nothing when the extension is absent.
+  struct BasicConstraints {
+    bool critical = false;
+    bool ca = false;
+    std::optional<std::uint64_t> path_length = {};
+  };
+  [[nodiscard]] std::optional<BasicConstraints> Constraints() const;
   // The value of an extension (the content of its OCTET STRING) by dotted OID; nothing if there is none.
   [[nodiscard]] std::optional<Bytes> Extension(std::string_view oid) const;
   // subjectAltName, in order: emails, URIs, DNS names; OtherName with Fulcio's type 1.3.6.1.4.1.57264.1.7 and a

@@ -18,6 +18,7 @@ namespace {
 
 using KeyUsages = std::unique_ptr<EXTENDED_KEY_USAGE, FreeWith<EXTENDED_KEY_USAGE_free>>;
 using Oid = std::unique_ptr<ASN1_OBJECT, FreeWith<ASN1_OBJECT_free>>;
+using BasicConstraintsPtr = std::unique_ptr<BASIC_CONSTRAINTS, FreeWith<BASIC_CONSTRAINTS_free>>;
 using BitString = std::unique_ptr<ASN1_BIT_STRING, FreeWith<ASN1_BIT_STRING_free>>;
 
 constexpr int kMinSecurityBits = 112;
@@ -180,6 +181,21 @@ std::optional<Certificate::KeyUsage> Certificate::Usage() const {
   constexpr unsigned kNamed = kDigitalSignature | kKeyCertSign | kCrlSign;
   usage.other = (first & ~kNamed) != 0 || std::ranges::any_of(octets.subspan(1), [](auto octet) { return octet != 0; });
   return usage;
+}
+
+std::optional<Certificate::BasicConstraints> Certificate::Constraints() const {
+  ErrorQueueGuard guard;
+  int critical = -1;
+  const BasicConstraintsPtr read(static_cast<BASIC_CONSTRAINTS*>(
+      X509_get_ext_d2i(impl_->x509.get(), NID_basic_constraints, &critical, nullptr)));
+  if (!read) return std::nullopt;
+  BasicConstraints constraints{.critical = critical == 1, .ca = read->ca != 0};
+  if (read->pathlen == nullptr) return constraints;
+  // RFC 5280 section 4.2.1.9: INTEGER (0..MAX). What is outside of it is held to be the narrowest.
+  std::uint64_t length = 0;
+  if (ASN1_INTEGER_get_uint64(&length, read->pathlen) != 1) length = 0;
+  constraints.path_length = length;
+  return constraints;
 }
 
 std::optional<Bytes> Certificate::Extension(std::string_view oid) const {
