@@ -82,13 +82,13 @@ struct LocalGate::Impl {
       : transport(std::move(transport_made)),
         client(*transport, clock, {.insecure_hosts = options.registry.insecure}),
         cache(clock, {}, [](std::string_view) {}),
-        verifier(client, cache),
+        verifier(client, cache, clock, {}),
         nodes(options.trusted_nodes, clock),
         set(std::move(set_loaded)),
         credentials(std::make_shared<const registry::Credentials>(std::move(credentials_read))),
         timeout(std::chrono::seconds(options.registry.timeout_seconds)),
         gate(
-            verifier, nodes, [this] { return set; }, [this] { return credentials; }, options.gate) {}
+            verifier, nodes, [this] { return set; }, gate::SameForAll([this] { return credentials; }), options.gate) {}
 
   SystemClock clock;
   std::unique_ptr<net::HttpTransport> transport;

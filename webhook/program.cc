@@ -64,7 +64,8 @@ Program::Program(WebhookConfig config)
       credentials_(config_.registry.credentials_file, limits::kDockerConfigBytes,
                    [this](const std::string& text) -> Result<registry::Credentials> {
                      if (config_.registry.credentials_file.empty()) return registry::Credentials();
-                     return registry::Credentials::FromDockerConfig(text, config_.registry.credentials_file);
+                     return registry::Credentials::FromDockerConfig(text, config_.registry.credentials_file,
+                                                                    MakeCredentialProviders(config_.registry, clock_));
                    }),
       shares_(SharesOf(config_)) {}
 
@@ -125,11 +126,10 @@ Status Program::StartCluster(int signals) {
 
 Status Program::StartGate() {
   ASSIGN_OR_RETURN(transport_, MakeRegistryTransport(config_.registry, metrics_));
-  client_ = std::make_unique<registry::Client>(*transport_, clock_,
-                                               registry::ClientOptions{.insecure_hosts = config_.registry.insecure});
+  client_ = std::make_unique<registry::Client>(*transport_, clock_, MakeClientOptions(config_.registry));
   cache_ = std::make_unique<gate::VerificationCache>(clock_, config_.cache,
                                                      [this](std::string_view event) { metrics_.CountCache(event); });
-  verifier_ = std::make_unique<gate::ImageVerifier>(*client_, *cache_);
+  verifier_ = std::make_unique<gate::ImageVerifier>(*client_, *cache_, clock_, gate::ImageVerifier::Options{});
   const gate::NodeTrustSource* nodes = nullptr;
   if (cluster_ != nullptr) {
     nodes = &cluster_->nodes();
@@ -140,8 +140,8 @@ Status Program::StartGate() {
     nodes = no_nodes_.get();
   }
   gate_ = std::make_unique<gate::Gate>(
-      *verifier_, *nodes, [this] { return policies().Current(); }, [this] { return credentials_.Current(); },
-      config_.admission->gate);
+      *verifier_, *nodes, [this] { return policies().Current(); },
+      gate::SameForAll([this] { return credentials_.Current(); }), config_.admission->gate);
   handler_ = std::make_unique<AdmissionHandler>(*gate_, clock_, audit_, metrics_, config_.admission->handler);
   return Ok();
 }

@@ -220,6 +220,22 @@ Status ReadVolumes(JsonView spec, std::string_view path, ObjectContents& content
   return Ok();
 }
 
+// With which credentials a node would pull. `serviceAccount` is the older name of the same, which the API server keeps
+// equal to the newer one.
+Status ReadPullSecrets(JsonView spec, std::string_view path, ObjectContents& contents) {
+  ASSIGN_OR_RETURN(contents.service_account, FindString(spec, "serviceAccountName", path));
+  if (contents.service_account.empty()) {
+    ASSIGN_OR_RETURN(contents.service_account, FindString(spec, "serviceAccount", path));
+  }
+  if (contents.service_account.empty()) contents.service_account = "default";
+  ASSIGN_OR_RETURN(auto secrets, FindList(spec, "imagePullSecrets", path));
+  for (std::size_t i = 0; i < secrets.size(); ++i) {
+    ASSIGN_OR_RETURN(std::string_view name, FindString(secrets[i], "name", Element(path, "imagePullSecrets", i) + "."));
+    if (!name.empty()) contents.pull_secrets.emplace_back(name);  // the API server lets one without a name stand
+  }
+  return Ok();
+}
+
 // A pod or pod template: metadata and spec. Absent labels are known to be none.
 Result<ObjectContents> ReadPod(JsonView pod, const std::string& path) {
   ObjectContents contents;
@@ -243,6 +259,7 @@ Result<ObjectContents> ReadPod(JsonView pod, const std::string& path) {
   RETURN_IF_ERROR(ReadContainers(spec, "initContainers", spec_path, contents));
   RETURN_IF_ERROR(ReadContainers(spec, "ephemeralContainers", spec_path, contents));
   RETURN_IF_ERROR(ReadVolumes(spec, spec_path, contents));
+  RETURN_IF_ERROR(ReadPullSecrets(spec, spec_path, contents));
   ASSIGN_OR_RETURN(std::string_view node, FindString(spec, "nodeName", spec_path));
   if (!node.empty()) contents.node = node;
   return contents;

@@ -48,6 +48,8 @@ struct ObjectContents {
   std::vector<std::string> slots;  // of each image: its list and the name there, "containers/app"; empty without a name
   std::optional<std::map<std::string, std::string>> labels;
   std::optional<std::string> node;  // spec.nodeName of a pod, target.name of a Binding
+  std::string service_account;      // as in ReviewRequest
+  std::vector<std::string> pull_secrets;
 };
 
 // Errors: kReviewMalformed, kLimitExceeded, each with the path within the object.

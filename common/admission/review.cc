@@ -140,6 +140,8 @@ Status ReadRequest(JsonView request, ReviewRequest& out) {
   out.images = std::move(contents->images);
   out.labels = std::move(contents->labels);
   out.node = std::move(contents->node);
+  out.service_account = std::move(contents->service_account);
+  out.pull_secrets = std::move(contents->pull_secrets);
   return Ok();
 }
 
@@ -221,6 +223,8 @@ Status ReadManifest(JsonView object, std::string_view default_namespace, ReviewR
   out.images = std::move(contents.images);
   out.labels = std::move(contents.labels);
   out.node = std::move(contents.node);
+  out.service_account = std::move(contents.service_account);
+  out.pull_secrets = std::move(contents.pull_secrets);
   return Ok();
 }
 

@@ -59,6 +59,10 @@ struct ReviewRequest {
   std::optional<std::map<std::string, std::string>> labels{};
   // UPDATE: the labels before. Where they differ, policies that did not cover the object may now.
   std::optional<std::map<std::string, std::string>> old_labels{};
+  // spec.serviceAccountName of the pod or template, "default" where it names none; empty where there is no pod's spec.
+  std::string service_account{};
+  // spec.imagePullSecrets: the names of Secrets in the pod's namespace.
+  std::vector<std::string> pull_secrets{};
   // The node that the pod is put on by this request: spec.nodeName of a pod CREATE, target.name of a Binding.
   std::optional<std::string> node{};
   // metadata.uid of the object: of a Binding, the uid of the pod that is meant (names are used again). Empty where

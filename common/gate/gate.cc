@@ -37,7 +37,7 @@ struct Gate::Context {
   const admission::ReviewRequest& request;
   const Deadline& deadline;
   std::shared_ptr<const policy::PolicySet> set;
-  std::shared_ptr<const registry::Credentials> credentials;
+  const CredentialSource& credentials;
   std::optional<policy::Labels> namespace_labels;
   policy::Labels implicit_labels;
 
@@ -46,7 +46,7 @@ struct Gate::Context {
             .set = *set,
             .namespace_labels = namespace_labels,
             .implicit_labels = implicit_labels,
-            .credentials = *credentials,
+            .credentials = credentials,
             .deadline = deadline,
             .unmatched = unmatched};
   }
@@ -56,7 +56,7 @@ Gate::Context Gate::MakeContext(const admission::ReviewRequest& request, const D
   Context context{.request = request,
                   .deadline = deadline,
                   .set = policies_(),
-                  .credentials = credentials_(),
+                  .credentials = credentials_,
                   .namespace_labels = {},
                   .implicit_labels = policy::PolicySet::ImplicitNamespaceLabels(request.namespace_name)};
   context.namespace_labels = context.set->NamespaceLabels(request.namespace_name);

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 
+#include "common/gate/credentials.h"
 #include "common/gate/decision.h"
 #include "common/gate/image_verifier.h"
 #include "common/gate/node_trust.h"
@@ -18,8 +19,7 @@ struct GateOptions {
 
 class Gate {
  public:
-  using PolicySource = std::function<std::shared_ptr<const policy::PolicySet>()>;          // never null
-  using CredentialSource = std::function<std::shared_ptr<const registry::Credentials>()>;  // never null
+  using PolicySource = std::function<std::shared_ptr<const policy::PolicySet>()>;  // never null
 
   Gate(const ImageVerifier& images, const NodeTrustSource& nodes, PolicySource policies, CredentialSource credentials,
        GateOptions options)

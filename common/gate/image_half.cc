@@ -136,23 +136,50 @@ void Match(const ImageQuestion& question, JudgedImage& image) {
   MatchPolicies(question, of_namespace, image);
 }
 
-bool AsksForSignature(const policy::ImagePolicy& policy) {
-  return std::any_of(policy.authorities.begin(), policy.authorities.end(), [](const policy::Authority& authority) {
-    return std::holds_alternative<policy::KeyAuthority>(authority.rule);
-  });
+// The pod's own Secrets, and those of the policies that cover this image.
+CredentialsFound CredentialsOf(const ImageQuestion& question, const JudgedImage& image, const Deadline& deadline) {
+  CredentialQuery query{.namespace_name = question.request.namespace_name,
+                        .service_account = question.request.service_account,
+                        .pod_secrets = question.request.pull_secrets};
+  for (const policy::ImagePolicy* policy : image.policies) {
+    for (const std::string& name : policy->pull_secrets) {
+      SecretName secret{policy->namespace_name, name};
+      auto& secrets = query.policy_secrets;
+      if (std::find(secrets.begin(), secrets.end(), secret) == secrets.end()) secrets.push_back(std::move(secret));
+    }
+  }
+  return question.credentials(query, deadline);
+}
+
+// A refusal that credentials might have helped against says why they were not there.
+void ExplainWithout(const std::vector<std::string>& problems, Error& error) {
+  using enum Reason;
+  const bool helped = error.reason == kRegistryDenied || error.reason == kImageNotFound ||
+                      error.reason == kImageUnsigned || error.reason == kAttestationMissing;
+  for (std::size_t i = 0; helped && i < problems.size() && i < kNamedUses; ++i) error.detail += "; " + problems[i];
+}
+
+// What the rules of something that vouches only log.
+void Warn(const policy::ImagePolicy& policy, const PolicyVerdict& verdict, JudgedImage& image) {
+  const auto effect = policy.mode == policy::Mode::kAudit ? policy::Effect::kAudit : policy::Effect::kWarn;
+  for (const Error& warning : verdict.warnings) {
+    image.findings.push_back({image.subject, ShownName(policy), effect, warning, KindOf(policy)});
+  }
 }
 
 void Verify(const ImageQuestion& question, const ImageVerifier& verifier, JudgedImage& image) {
   Duration share = question.deadline.Remaining() * 3 / 5;
   Deadline own = question.deadline.Sooner(share);
+  const CredentialsFound found = CredentialsOf(question, image, own);
   VerifiedImage verified =
-      verifier.Verify(*image.reference, image.policies, question.set.trust_generation, question.credentials, own);
+      verifier.Verify(*image.reference, image.policies, question.set.trust_generation, *found.credentials, own);
   bool signature = false;
   for (std::size_t i = 0; i < image.policies.size(); ++i) {
     const policy::ImagePolicy& policy = *image.policies[i];
     const PolicyVerdict& verdict = verified.verdict->at(i);
     if (verdict.vouched_by.ok()) {
-      signature = signature || AsksForSignature(policy);
+      signature = signature || verdict.signature;
+      Warn(policy, verdict, image);
       image.approvals.push_back(
           {verified.reference.Canonical(), ShownName(policy), *verdict.vouched_by, KindOf(policy)});
       continue;
@@ -163,6 +190,7 @@ void Verify(const ImageQuestion& question, const ImageVerifier& verifier, Judged
     if (error.reason == Reason::kDeadlineExceeded && share >= kFairShare && !question.deadline.Passed()) {
       error = {Reason::kRegistryUnavailable, error.where, "no answer within " + codec::FormatDuration(share)};
     }
+    ExplainWithout(found.problems, error);
     image.findings.push_back(MakeFinding(image, policy, std::move(error)));
   }
   if (signature && !image.denied()) image.verified = verified.reference.digest();

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "common/gate/credentials.h"
 #include "common/gate/decision.h"
 #include "common/gate/image_verifier.h"
 
@@ -17,7 +18,7 @@ struct ImageQuestion {
   const policy::PolicySet& set;
   const std::optional<policy::Labels>& namespace_labels;  // nothing: not known
   const policy::Labels& implicit_labels;
-  const registry::Credentials& credentials;
+  const CredentialSource& credentials;
   const Deadline& deadline;
   Unmatched unmatched;
 };

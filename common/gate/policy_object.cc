@@ -34,10 +34,11 @@ bool Has(const std::vector<Document>& documents, std::string_view name) {
                      [&](const Document& document) { return document.name == name; });
 }
 
-// One warning for each name in the list at `path` that `documents` does not have.
+// One warning for each name in the list at `where` that `documents` does not have.
 template <typename Document>
-void WarnOfMissing(const std::string& subject, std::string_view kind, std::optional<JsonView> list, std::string where,
-                   const std::vector<Document>& documents, Decision& decision) {
+void WarnOfMissing(const std::string& subject, std::string_view kind, std::optional<JsonView> list,
+                   const std::string& where, const std::vector<Document>& documents, std::string_view until,
+                   Decision& decision) {
   for (std::size_t i = 0; list && i < list->size(); ++i) {
     auto name = list->at(i).AsString();
     if (!name || Has(documents, *name)) continue;
@@ -45,8 +46,26 @@ void WarnOfMissing(const std::string& subject, std::string_view kind, std::optio
                          "",
                          policy::Effect::kWarn,
                          {Reason::kPolicyInvalid, where + "[" + std::to_string(i) + "]",
-                          "there is no " + std::string(kind) + " '" + std::string(*name) +
-                              "' yet; until there is, it makes no node trusted"}});
+                          "there is no " + std::string(kind) + " '" + std::string(*name) + "' yet; until there is, " +
+                              std::string(until)}});
+  }
+}
+
+void WarnOfNodePolicy(const std::string& subject, JsonView root, const policy::PolicySet& set, Decision& decision) {
+  constexpr std::string_view kUntil = "it makes no node trusted";
+  auto roots = At(root, {"spec", "tpm", "trustRoots"});
+  WarnOfMissing(subject, "TrustRoot", roots, "$.spec.tpm.trustRoots", set.trust_roots, kUntil, decision);
+  auto values = At(root, {"spec", "tpm", "referenceValues"});
+  WarnOfMissing(subject, "ReferenceValues", values, "$.spec.tpm.referenceValues", set.reference_values, kUntil,
+                decision);
+}
+
+void WarnOfImagePolicy(const std::string& subject, JsonView root, const policy::PolicySet& set, Decision& decision) {
+  auto authorities = At(root, {"spec", "authorities"});
+  for (std::size_t i = 0; authorities && i < authorities->size(); ++i) {
+    WarnOfMissing(subject, "TrustRoot", authorities->at(i).Find("trustRoots"),
+                  "$.spec.authorities[" + std::to_string(i) + "].trustRoots", set.trust_roots,
+                  "the authority vouches for nothing", decision);
   }
 }
 
@@ -60,11 +79,11 @@ void JudgePolicyObject(const admission::ReviewRequest& request, const policy::Po
     return;
   }
   auto document = codec::JsonDocument::Parse(request.policy_object, {.max_bytes = limits::kKubeObjectBytes});
-  if (!document.ok() || At(document->root(), {"kind"})->AsString() != kNodePolicy) return;
-  auto roots = At(document->root(), {"spec", "tpm", "trustRoots"});
-  WarnOfMissing(subject, "TrustRoot", roots, "$.spec.tpm.trustRoots", set.trust_roots, decision);
-  auto values = At(document->root(), {"spec", "tpm", "referenceValues"});
-  WarnOfMissing(subject, "ReferenceValues", values, "$.spec.tpm.referenceValues", set.reference_values, decision);
+  if (!document.ok()) return;
+  auto kind = At(document->root(), {"kind"})->AsString();
+  if (kind == kNodePolicy) WarnOfNodePolicy(subject, document->root(), set, decision);
+  if (kind == kImagePolicy || kind == kNamespacedImagePolicy)
+    WarnOfImagePolicy(subject, document->root(), set, decision);
 }
 
 }  // namespace gatehouse::gate

@@ -19,7 +19,9 @@ namespace gatehouse::gate {
 // The verdict of one policy over one image: who vouches, or why it fails.
 struct PolicyVerdict {
   std::string policy;
-  Result<std::string> vouched_by;  // "release, qa"
+  Result<std::string> vouched_by;    // "release (key 3f2a…), qa (https://… by https://…)"
+  bool signature = false;            // by something that somebody signed over this image
+  std::vector<Error> warnings = {};  // of what vouches: what its own rules only log
 };
 using ImageVerdict = std::vector<PolicyVerdict>;
 

@@ -50,9 +50,9 @@ void DecisionCold(benchmark::State& state) {
   auto review = admission::ParseReview(warm.review);
   for (auto _ : state) {
     gate::VerificationCache cache(warm.clock, {}, [](std::string_view) {});
-    gate::ImageVerifier verifier(warm.client, cache);
-    gate::Gate gate(
-        verifier, warm.nodes, [&] { return warm.set; }, [&] { return warm.credentials; }, {});
+    gate::ImageVerifier verifier(warm.client, cache, warm.clock, {});
+    gate::Gate gate(verifier, warm.nodes, [&] { return warm.set; }, gate::SameForAll([&] { return warm.credentials; }),
+                    {});
     benchmark::DoNotOptimize(gate.Decide(review.request(), warm.Soon()));
   }
 }

@@ -7,6 +7,7 @@
 
 #include "common/gate/gate.h"
 #include "common/policy/loader.h"
+#include "common/registry/client.h"
 #include "tests/fakes/fake_clock.h"
 #include "tests/fakes/memory_registry.h"
 
@@ -83,7 +84,7 @@ class GateFixture : public ::testing::Test {
 
   Decision Decide(const admission::ReviewRequest& request, Duration budget = Duration(5000)) {
     Gate gate(
-        verifier, nodes, [this] { return set; }, [this] { return credentials; }, options);
+        verifier, nodes, [this] { return set; }, SameForAll([this] { return credentials; }), options);
     return gate.Decide(request, Deadline(clock, budget));
   }
 
@@ -102,7 +103,7 @@ class GateFixture : public ::testing::Test {
                             std::lock_guard lock(cache_mutex);
                             cache_events.emplace_back(event);
                           }};
-  ImageVerifier verifier{client, cache};
+  ImageVerifier verifier{client, cache, clock, {}};
   NodesSaid nodes;
   std::shared_ptr<const policy::PolicySet> set = std::make_shared<policy::PolicySet>();
   std::shared_ptr<const registry::Credentials> credentials = std::make_shared<registry::Credentials>();

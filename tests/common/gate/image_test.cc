@@ -24,7 +24,7 @@ TEST_F(ImageGate, SignedImageIsAdmittedWithTheAuthorityThatVouches) {
   EXPECT_TRUE(decision.allowed());
   EXPECT_TRUE(decision.findings().empty());
   ASSERT_EQ(decision.approvals().size(), 1U);
-  EXPECT_EQ(decision.approvals()[0].by, "release");
+  EXPECT_EQ(decision.approvals()[0].by, "release (key " + std::string(key.Public().Fingerprint().hex().substr(0, 16)) + ")");
   EXPECT_EQ(decision.approvals()[0].subject, "registry.example/app@" + image.text());
 }
 
@@ -70,7 +70,7 @@ TEST_F(ImageGate, EveryProblemIsInOneAnswer) {
 TEST_F(ImageGate, AnImageIsVerifiedOnceWhateverTheNumberOfContainers) {
   fakes::Sign(registry, "app", image, key);
   EXPECT_TRUE(Decide(Pod({"registry.example/app:1", "registry.example/app:1", "registry.example/app:1"})).allowed());
-  EXPECT_EQ(registry.requests(), 3U);  // the tag, the signature manifest, the payload
+  EXPECT_EQ(registry.requests(), 4U);  // the tag, the signature manifest beside the referrers, the payload
 }
 
 TEST_F(ImageGate, OneFindingNamesAllContainersOfTheImage) {
@@ -316,7 +316,7 @@ TEST_F(ImageGate, APayloadThatManySignaturesShareIsFetchedOnce) {
   fakes::SignedPayload bad = fakes::SignPayload(other_key, image);
   fakes::PutSignatures(registry, "app", image, std::vector<fakes::SignedPayload>(50, bad));
   EXPECT_EQ(OnlyReason(Decide(Pod({"registry.example/app@" + image.text()}))), Reason::kSignatureInvalid);
-  EXPECT_EQ(registry.requests(), 2U);
+  EXPECT_EQ(registry.requests(), 3U);
 }
 
 TEST_F(ImageGate, OnlyAnOutageIsRelaxedByOnUnavailable) {
@@ -494,7 +494,7 @@ TEST_F(ImageGate, ManyRequestsForOneImageAreOneVerification) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(allowed, 8);
-  EXPECT_EQ(registry.requests(), 2U);  // the signature manifest, the payload
+  EXPECT_EQ(registry.requests(), 3U);  // the signature manifest beside the referrers, the payload
 }
 
 }  // namespace

@@ -53,7 +53,7 @@ class Pinner : public GateFixture {
   }
   Pinning Pin(const admission::ReviewRequest& request, Duration budget = Duration(5000)) {
     Gate gate(
-        verifier, nodes, [this] { return set; }, [this] { return credentials; }, options);
+        verifier, nodes, [this] { return set; }, SameForAll([this] { return credentials; }), options);
     return gate.Pin(request, Deadline(clock, budget));
   }
   // How many of one image are pinned, unchanged and unverified.

@@ -90,8 +90,9 @@ TEST_F(PolicyObjects, WhatItRefersToMayComeLaterAndIsAWarningUntilThen) {
   EXPECT_EQ(decision.findings()[1].error.where, "$.spec.tpm.trustRoots[1]");
   EXPECT_EQ(decision.findings()[2].error.where, "$.spec.tpm.referenceValues[0]");
   auto known = std::make_shared<policy::PolicySet>();
-  known->trust_roots.push_back({.name = "maker", .generation = "1", .tpm = {}});
-  known->trust_roots.push_back({.name = "second", .generation = "1", .tpm = {}});
+  known->trust_roots.resize(2);
+  known->trust_roots[0].name = "maker";
+  known->trust_roots[1].name = "second";
   known->reference_values.push_back({.name = "fleet", .generation = "1", .source = "", .sets = {}});
   set = known;
   EXPECT_EQ(Decide(request).outcome(), "allowed");

@@ -63,7 +63,7 @@ class HandlerTest : public gate::GateFixture {
     return handler.HandleMutation(Call("/mutate", body, std::move(timeout)));
   }
   [[nodiscard]] gate::Gate MakeGate() {
-    return {verifier, nodes, [this] { return set; }, [this] { return credentials; }, options};
+    return {verifier, nodes, [this] { return set; }, gate::SameForAll([this] { return credentials; }), options};
   }
 
   // The response object of an answer.
