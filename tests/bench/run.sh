@@ -24,6 +24,16 @@ awk '
     ratio("quote verification / raw signature, RSA 2048", "QuoteVerifyRsa2048", "RawVerifyQuoteRsa2048")
   }' "$work/decision.txt"
 
+echo "== bundles: from the text to the claim, beside the raw signature checks that each contains (same keys, hashes, lengths)"
+"$bin/bundle_bench" --benchmark_format=console --benchmark_counters_tabular=true 2>/dev/null | tee "$work/bundle.txt"
+awk '
+  /^[A-Z]/ { ns[$1] = $2 }
+  function ratio(label, a, b) { if (ns[a] && ns[b]) printf "   %-58s %.2f x (asked for: at most 3 x)\n", label, ns[a] / ns[b] }
+  END {
+    ratio("keyless bundle, Rekor v1 / its 6 raw checks", "BundleVerifyRekorV1", "RawChecksOfBundleRekorV1")
+    ratio("keyless bundle, Rekor v2 and a timestamp / its 8 raw checks", "BundleVerifyRekorV2", "RawChecksOfBundleRekorV2")
+  }' "$work/bundle.txt"
+
 echo "== over TLS 1.3, kept alive, $connections connections, server pinned to one core"
 mkfifo "$work/stdin"
 taskset -c 0 "$bin/bench_server" "$work" <"$work/stdin" >"$work/port" &
