@@ -110,6 +110,13 @@ int Run(int argc, char** argv) {
   AddRegistryOptions(test, options);
   add_output(test);
 
+  CLI::App& importing =
+      *policy.add_subcommand("import", "policies of Sigstore policy-controller, Kyverno, Connaisseur or Notation");
+  importing.add_option("FILE", options.importing.files, "their documents, YAML or JSON")->required();
+  importing.add_option("--public-good", options.importing.public_good,
+                       "name of the TrustRoot with Sigstore's public-good material");
+  importing.add_option("--trust-store", options.importing.trust_store, "Notation's truststore folder");
+
   CLI::App& trust = *app.add_subcommand("trust", "trust material");
   trust.require_subcommand(1);
   CLI::App& fetch =
@@ -137,6 +144,7 @@ int Run(int argc, char** argv) {
   if (image.parsed()) return gatehouse::cli::VerifyImage(options);
   if (verify_bundle.parsed()) return gatehouse::cli::VerifyBundle(options);
   if (check.parsed()) return gatehouse::cli::PolicyCheck(options);
+  if (importing.parsed()) return gatehouse::cli::PolicyImport(options);
   if (fetch.parsed()) {
     if (root->count() + root_hash->count() == 1) return gatehouse::cli::TrustFetch(options);
     std::cerr << options.program << ": trust fetch needs --root FILE or --root-sha256 HEX\n";

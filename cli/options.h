@@ -42,6 +42,12 @@ struct BundleOptions {
   std::string artefact;  // file, or digest
 };
 
+struct ImportOptions {
+  std::vector<std::string> files;
+  std::string public_good;  // name of the TrustRoot with Sigstore's public-good material
+  std::string trust_store;  // Notation's truststore folder
+};
+
 struct Options {
   std::vector<std::string> policies;  // files or folders
   bool json = false;
@@ -55,6 +61,7 @@ struct Options {
   std::vector<std::string> trusted_nodes;
   gate::GateOptions gate = {};  // what becomes of what no policy covers
   TrustOptions trust;           // of trust fetch
+  ImportOptions importing;      // of policy import
   BundleOptions bundle = {};
   // verbs that ask a cluster
   KubeOptions kube;
@@ -102,6 +109,8 @@ void PrintError(const Error& error, bool json);
 [[nodiscard]] int VerifyBundle(const Options& options);
 [[nodiscard]] int PolicyCheck(const Options& options);
 [[nodiscard]] int PolicyTest(const Options& options);
+// kRefused if anything has no equivalent.
+[[nodiscard]] int PolicyImport(const Options& options);
 [[nodiscard]] int TrustFetch(const Options& options);
 // kAdmitted if nothing wants looking at.
 [[nodiscard]] int ClusterStatus(const Options& options);

@@ -31,6 +31,10 @@ struct Kept {
 }  // namespace
 
 struct TrustKeeper::Impl {
+  Impl(net::HttpTransport& transport_used, const Clock& clock_used, telemetry::Logger& log_used,
+       TrustKeeperOptions options_given)
+      : transport(transport_used), clock(clock_used), log(log_used), options(std::move(options_given)) {}
+
   net::HttpTransport& transport;
   const Clock& clock;
   telemetry::Logger& log;
@@ -147,7 +151,7 @@ struct TrustKeeper::Impl {
 
 TrustKeeper::TrustKeeper(net::HttpTransport& transport, const Clock& clock, telemetry::Logger& log,
                          TrustKeeperOptions options)
-    : impl_(new Impl{.transport = transport, .clock = clock, .log = log, .options = std::move(options)}) {
+    : impl_(std::make_unique<Impl>(transport, clock, log, std::move(options))) {
   impl_->thread = std::thread([this] {
     while (true) {
       try {
