@@ -6,9 +6,43 @@
 #include <thread>
 
 #include "common/base/encoding.h"
+#include "common/codec/json.h"
 #include "common/crypto/hash.h"
 
 namespace gatehouse::fakes {
+namespace {
+
+// What the referrers API tells of a manifest, and of which repository and digest it is a referrer.
+struct Referrer {
+  std::string subject;  // "repository@sha256:..."
+  std::string artifact_type;
+  std::string descriptor;  // JSON
+};
+
+std::string TextAt(const codec::JsonView& object, std::string_view key) {
+  auto value = object.Find(key);
+  return value.has_value() ? std::string(value->AsString().value_or("")) : "";
+}
+
+std::optional<Referrer> ReferrerOf(const std::string& repository, const std::string& bytes, const Digest& digest,
+                                   const std::string& content_type) {
+  auto document = codec::JsonDocument::Parse(bytes, {bytes.size()});
+  if (!document.ok() || !document->root().IsObject()) return std::nullopt;
+  auto subject = document->root().Find("subject");
+  if (!subject.has_value()) return std::nullopt;
+  Referrer referrer{repository + "@" + TextAt(*subject, "digest"), TextAt(document->root(), "artifactType"), ""};
+  auto config = document->root().Find("config");
+  if (referrer.artifact_type.empty() && config.has_value()) referrer.artifact_type = TextAt(*config, "mediaType");
+  codec::JsonWriter json;
+  json.BeginObject().Member("mediaType", content_type).Member("digest", digest.text());
+  json.Key("size").Uint(bytes.size());
+  if (!referrer.artifact_type.empty()) json.Member("artifactType", referrer.artifact_type);
+  json.EndObject();
+  referrer.descriptor = std::move(json).Finish();
+  return referrer;
+}
+
+}  // namespace
 
 struct FakeRegistry::Impl {
   struct Content {
@@ -31,6 +65,9 @@ struct FakeRegistry::Impl {
   Reply failure;
   std::size_t failures_left = 0;
   std::string blob_origin;
+  std::vector<Referrer> referrers;
+  std::size_t referrers_page = 0;  // 0: no such API
+  bool referrers_filter = true;
   Duration delay{0};
   net::Headers headers;
   std::unique_ptr<HttpServer> server;  // last: its threads use the rest
@@ -92,10 +129,37 @@ struct FakeRegistry::Impl {
     return Reply{.status = 404, .body = R"({"errors":[{"code":"NAME_UNKNOWN"}]})", .content_type = "application/json"};
   }
 
+  Reply Referrers(const ReceivedRequest& request, const std::string& subject) const {
+    const std::string type = request.Query("artifactType");
+    const bool filtered = referrers_filter && !type.empty();
+    std::vector<std::string> matching;
+    for (const Referrer& each : referrers) {
+      if (each.subject == subject && (!filtered || each.artifact_type == type)) matching.push_back(each.descriptor);
+    }
+    const std::string from = request.Query("from");
+    std::size_t first = from.empty() ? 0 : std::stoul(from);
+    std::string body = R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[)";
+    std::size_t end = std::min(matching.size(), first + referrers_page);
+    for (std::size_t i = first; i < end; ++i) body += (i > first ? "," : "") + matching[i];
+    Reply reply{.body = body + "]}", .content_type = "application/vnd.oci.image.index.v1+json"};
+    if (filtered) reply.headers.emplace_back("OCI-Filters-Applied", "artifactType");
+    if (end < matching.size()) {
+      std::string next = request.Path() + "?from=" + std::to_string(end);
+      if (!type.empty()) next += "&artifactType=" + net::EncodeQueryValue(type);
+      reply.headers.emplace_back("Link", "<" + next + ">; rel=\"next\"");
+    }
+    return reply;
+  }
+
   Reply Serve(const ReceivedRequest& request) const {
     std::string path = request.Path();
     if (path == "/v2/") return Reply{.body = "{}", .content_type = "application/json"};
     if (request.method != "GET" && request.method != "HEAD") return Reply{.status = 405};
+    if (std::size_t at = path.rfind("/referrers/"); at != std::string::npos) {
+      if (referrers_page == 0) return Reply{.status = 404, .body = "404 page not found\n"};
+      return Referrers(request,
+                       path.substr(4, at - 4) + "@" + path.substr(at + std::string_view("/referrers/").size()));
+    }
     for (const char* kind : {"/manifests/", "/blobs/"}) {
       std::size_t at = path.rfind(kind);
       if (!path.starts_with("/v2/") || at == std::string::npos) continue;
@@ -115,12 +179,13 @@ struct FakeRegistry::Impl {
   }
 };
 
-FakeRegistry::FakeRegistry(std::optional<ServerTls> tls, std::string name) : impl_(std::make_unique<Impl>()) {
+FakeRegistry::FakeRegistry(std::optional<ServerTls> tls, std::string name, std::size_t threads)
+    : impl_(std::make_unique<Impl>()) {
   impl_->name = std::move(name);
   impl_->scheme = tls.has_value() ? "https" : "http";
   Impl* impl = impl_.get();
   impl_->server = std::make_unique<HttpServer>([impl](const ReceivedRequest& request) { return impl->Answer(request); },
-                                               std::move(tls));
+                                               std::move(tls), threads);
 }
 FakeRegistry::~FakeRegistry() = default;
 
@@ -137,6 +202,7 @@ Digest FakeRegistry::PutManifest(const std::string& repository, const std::optio
   std::scoped_lock lock(impl_->mutex);
   impl_->content[repository + "@" + digest.text()] = {bytes, content_type};
   if (tag.has_value()) impl_->tags[repository + ":" + *tag] = digest.text();
+  if (auto referrer = ReferrerOf(repository, bytes, digest, content_type)) impl_->referrers.push_back(*referrer);
   return digest;
 }
 
@@ -204,6 +270,12 @@ void FakeRegistry::Delay(Duration time) {
   impl_->delay = time;
 }
 
+void FakeRegistry::EnableReferrers(std::size_t page_size, bool filters) {
+  std::scoped_lock lock(impl_->mutex);
+  impl_->referrers_page = page_size;
+  impl_->referrers_filter = filters;
+}
+
 void FakeRegistry::AddHeader(const std::string& name, const std::string& value) {
   std::scoped_lock lock(impl_->mutex);
   impl_->headers.emplace_back(name, value);
@@ -214,6 +286,14 @@ std::size_t FakeRegistry::CountOf(const std::string& path) const {
 }
 std::vector<ReceivedRequest> FakeRegistry::requests() const {
   return impl_->server->requests();
+}
+std::size_t FakeRegistry::connections() const {
+  std::set<int> connections;
+  for (const ReceivedRequest& request : requests()) connections.insert(request.connection);
+  return connections.size();
+}
+std::size_t FakeRegistry::resumed_sessions() const {
+  return impl_->server->ResumedSessions();
 }
 
 }  // namespace gatehouse::fakes

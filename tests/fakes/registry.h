@@ -22,8 +22,9 @@ namespace gatehouse::fakes {
 
 class FakeRegistry {
  public:
-  // With `tls`, HTTPS; its certificate should be good for `name`.
-  explicit FakeRegistry(std::optional<ServerTls> tls = std::nullopt, std::string name = "127.0.0.1");
+  // With `tls`, HTTPS; its certificate should be good for `name`. `threads`: connections that are served at a time.
+  explicit FakeRegistry(std::optional<ServerTls> tls = std::nullopt, std::string name = "127.0.0.1",
+                        std::size_t threads = 16);
   ~FakeRegistry();
   FakeRegistry(const FakeRegistry&) = delete;
   FakeRegistry& operator=(const FakeRegistry&) = delete;
@@ -60,11 +61,19 @@ class FakeRegistry {
   void RedirectBlobs(const std::string& origin);
   // Before every answer.
   void Delay(Duration time);
+  // From now on there is a referrers API (otherwise 404, as from a registry that never heard of it): manifests of the
+  // repository whose `subject` is the digest, in the order of their being put, `page_size` at a time, filtered by
+  // artifactType where that is asked for, unless `filters` is false.
+  void EnableReferrers(std::size_t page_size = 1000, bool filters = true);
   // More headers of every manifest and blob.
   void AddHeader(const std::string& name, const std::string& value);
 
   [[nodiscard]] std::size_t CountOf(const std::string& path) const;
   [[nodiscard]] std::vector<ReceivedRequest> requests() const;
+  // How many connections the requests came over.
+  [[nodiscard]] std::size_t connections() const;
+  // TLS handshakes that resumed an earlier session.
+  [[nodiscard]] std::size_t resumed_sessions() const;
 
  private:
   struct Impl;
