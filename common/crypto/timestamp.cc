@@ -284,16 +284,15 @@ Status CheckSignerUsage(const Certificate& signer) {
 }
 
 // At the time that the token states, so that it outlives the authority's certificates.
-Status CheckChain(const CmsSignedData& data, const Certificate& signer, WallTime at,
-                  const TimestampAuthority& authority) {
+Result<std::vector<Certificate>> BuildPath(const CmsSignedData& data, const Certificate& signer, WallTime at,
+                                           const TimestampAuthority& authority) {
   std::vector<Certificate> intermediates = authority.intermediates;
   for (const Certificate& certificate : data.certificates) {
     if (certificate.impl().der != signer.impl().der) intermediates.push_back(certificate);
   }
-  const auto path = VerifyChain(signer, intermediates, authority.roots,
-                                {.at = at, .required_eku = kTimeStamping, .tolerated_critical_oids = {}});
-  if (path.ok()) return Ok();
-  if (path.error().reason == Reason::kLimitExceeded) return path.error();
+  Result<std::vector<Certificate>> path = VerifyChain(
+      signer, intermediates, authority.roots, {.at = at, .required_eku = kTimeStamping, .tolerated_critical_oids = {}});
+  if (path.ok() || path.error().reason == Reason::kLimitExceeded) return path;
   return Invalid("its signer does not chain to the authority at the time that it states: " + path.error().detail);
 }
 
@@ -316,11 +315,12 @@ Result<VerifiedTimestamp> VerifyTimestamp(BytesView token, BytesView signed_byte
 
   ASSIGN_OR_RETURN(const TstInfo info, ReadTstInfo(data.content));
   RETURN_IF_ERROR(CheckSignerUsage(signer));
-  RETURN_IF_ERROR(CheckChain(data, signer, info.at, authority));
+  ASSIGN_OR_RETURN(std::vector<Certificate> path, BuildPath(data, signer, info.at, authority));
   const std::optional<HashAlgorithm> hash = HashOfOid(info.imprint_algorithm);
   if (!hash) return Invalid("the imprint is not by SHA-256, SHA-384 or SHA-512");
   if (!std::ranges::equal(info.imprint, Hash(*hash, signed_bytes))) return Invalid("it is for other bytes than these");
-  return VerifiedTimestamp{.at = info.at, .accuracy = info.accuracy, .signer = std::move(signer)};
+  return VerifiedTimestamp{
+      .at = info.at, .accuracy = info.accuracy, .signer = std::move(signer), .path = std::move(path)};
 }
 
 }  // namespace gatehouse::crypto
