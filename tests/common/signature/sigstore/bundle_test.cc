@@ -318,7 +318,8 @@ TEST(ParseBundle, CountsAreBoundedAndNothingIsThereTwice) {
 TEST(Adversarial_B12, AnEnvelopeInABundleHasExactlyOneSignature) {
   JsonValue json = Sigstore().SignImage(ImageDigest()).json;
   JsonValue two = json;
-  At(two, "/dsseEnvelope/signatures/1") = At(json, "/dsseEnvelope/signatures/0");
+  const JsonValue first = At(json, "/dsseEnvelope/signatures/0");
+  At(two, "/dsseEnvelope/signatures/1") = first;
   EXPECT_EQ(TokenOf(ParseBundle(two.Write())), Token(Reason::kEnvelopeMalformed));
   At(json, "/dsseEnvelope/signatures") = JsonValue::Array();
   EXPECT_EQ(TokenOf(ParseBundle(json.Write())), Token(Reason::kEnvelopeMalformed));
