@@ -1,4 +1,5 @@
 // X.509: what parses has one spelling, can be asked everything, and chains to no root that did not issue it.
+#include "common/base/encoding.h"
 #include "common/codec/pem.h"
 #include "common/crypto/hash.h"
 #include "common/crypto/x509.h"
@@ -10,6 +11,28 @@ using gatehouse::BytesView;
 using gatehouse::Reason;
 using gatehouse::crypto::Certificate;
 using gatehouse::crypto::PublicKey;
+
+namespace {
+
+void CheckExtensions(const Certificate& certificate) {
+  FUZZ_CHECK(certificate.ExtendedKeyUsages().empty() || certificate.HasAnyExtendedKeyUsageExtension());
+  FUZZ_CHECK(!certificate.HasCriticalExtendedKeyUsage() || certificate.HasAnyExtendedKeyUsageExtension());
+  FUZZ_CHECK(certificate.Usage().has_value() == certificate.Extension("2.5.29.15").has_value());
+  const auto names = certificate.AlternativeNames();
+  if (!names.ok()) {
+    FUZZ_CHECK(names.error().reason == Reason::kCertificateMalformed);
+  } else {
+    FUZZ_CHECK(names->empty() != certificate.Extension("2.5.29.17").has_value());
+    for (const auto& name : *names) {
+      FUZZ_CHECK(!name.value.empty() && name.value.find('\0') == std::string::npos && gatehouse::IsUtf8(name.value));
+    }
+  }
+  for (const auto& [type, value] : certificate.SubjectAttributes()) {
+    FUZZ_CHECK(!type.empty() && gatehouse::IsUtf8(value));
+  }
+}
+
+}  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static const gatehouse::fakes::TestCa root = gatehouse::fakes::TestCa::Root(gatehouse::fakes::CaSpec("root"));
@@ -28,6 +51,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static_cast<void>(certificate->CommonNames());
   static_cast<void>(certificate->Organizations());
   static_cast<void>(certificate->UnknownCriticalExtensions());
+  CheckExtensions(*certificate);
+  FUZZ_CHECK(!certificate->IsSignedBy(root.certificate()));
   if (certificate->HasExtendedKeyUsage("2.23.133.8.1")) FUZZ_CHECK(certificate->HasAnyExtendedKeyUsageExtension());
   if (const auto key = certificate->Key(); key.ok()) {
     const auto again = PublicKey::FromSpki(key->Spki());

@@ -10,8 +10,8 @@
 #include "common/base/encoding.h"
 #include "common/base/limits.h"
 #include "common/codec/json.h"
-#include "common/crypto/der.h"
 #include "common/crypto/hash.h"
+#include "tests/common/crypto/sct_maker.h"
 #include "tests/common/crypto/testdata.h"
 #include "tests/fakes/pki.h"
 
@@ -24,105 +24,23 @@ using fakes::TestCa;
 
 constexpr HashAlgorithm kSha256 = HashAlgorithm::kSha256;
 
-struct SctSpec {
-  std::uint8_t version = 0;
-  Bytes log_id = Bytes(32, 0x11);
-  std::uint64_t at = 1'800'000'000'123;
-  Bytes extensions = {};
-  std::uint8_t hash = 4;       // SHA-256
-  std::uint8_t signature = 3;  // ECDSA
-};
-
-// RFC 6962 section 3.2, written out a second time.
-Bytes ToBeSigned(const SctSpec& spec, BytesView issuer_spki, BytesView tbs) {
-  ByteWriter writer;
-  writer.PutU8(spec.version);
-  writer.PutU8(0);
-  writer.PutU64Be(spec.at);
-  writer.PutU16Be(1);
-  writer.Put(Hash(kSha256, issuer_spki));
-  writer.PutU8(0);
-  writer.PutU16Be(static_cast<std::uint16_t>(tbs.size()));
-  writer.Put(tbs);
-  writer.PutSized16Be(spec.extensions);
-  return std::move(writer).Finish();
-}
-
-Bytes Serialise(const SctSpec& spec, BytesView signature) {
-  ByteWriter writer;
-  writer.PutU8(spec.version);
-  writer.Put(spec.log_id);
-  writer.PutU64Be(spec.at);
-  writer.PutSized16Be(spec.extensions);
-  writer.PutU8(spec.hash);
-  writer.PutU8(spec.signature);
-  writer.PutSized16Be(signature);
-  return std::move(writer).Finish();
-}
-
-// The inner OCTET STRING: a list of serialised timestamps.
-Bytes List(const std::vector<Bytes>& scts) {
-  ByteWriter inner;
-  for (const Bytes& sct : scts) inner.PutSized16Be(sct);
-  ByteWriter list;
-  list.PutSized16Be(inner.bytes());
-  return der::Encode(der::kOctetString, list.bytes());
-}
-
 class SctTest : public testing::Test {
  protected:
-  // The TBSCertificate of a certificate and the AlgorithmIdentifier after it.
-  static std::pair<BytesView, BytesView> Parts(BytesView der) {
-    DerReader file(der, Reason::kInternal, "");
-    DerReader parts = file.Enter(der::kSequence).value();
-    const BytesView tbs = parts.Take().value().whole;
-    return {tbs, parts.Take().value().whole};
-  }
-
-  enum class Place : std::uint8_t { kLast, kFirst, kAlone };
-
-  // The extension with the list put into a TBSCertificate.
-  static Bytes Insert(BytesView tbs, const Bytes& extension, Place place) {
-    DerReader outer(tbs, Reason::kInternal, "");
-    DerReader fields = outer.Enter(der::kSequence).value();
-    Bytes made;
-    while (!fields.AtEnd()) {
-      const DerElement field = fields.Take().value();
-      if (field.tag != der::ContextConstructed(3)) {
-        Append(made, field.whole);
-        continue;
-      }
-      DerReader wrapped(field.content, Reason::kInternal, "");
-      Bytes list = ToBytes(wrapped.Take().value().content);
-      if (place == Place::kFirst) list.insert(list.begin(), extension.begin(), extension.end());
-      if (place == Place::kLast) Append(list, extension);
-      Append(made, der::Encode(der::ContextConstructed(3), der::Encode(der::kSequence, list)));
-    }
-    if (place == Place::kAlone) {
-      Append(made, der::Encode(der::ContextConstructed(3), der::Encode(der::kSequence, extension)));
-    }
-    return der::Encode(der::kSequence, made);
-  }
-
   // A certificate by ca_ with this value as its list.
-  [[nodiscard]] Certificate WithList(BytesView list, Place place = Place::kLast) const {
-    Bytes extension = DecodeHex("060a2b06010401d679020402").value();
-    Append(extension, der::Encode(der::kOctetString, list));
-    const auto [tbs, algorithm] = Parts(precertificate_);
-    Bytes whole = Insert(tbs, der::Encode(der::kSequence, extension), place);
-    Bytes bits{0};
-    Append(bits, ca_.key().Sign(Scheme::kEcdsaDer, kSha256, whole).value());
-    Append(whole, algorithm);
-    Append(whole, der::Encode(der::kBitString, bits));
-    return Certificate::FromDer(der::Encode(der::kSequence, whole)).value();
+  [[nodiscard]] Certificate WithList(BytesView list, SctPlace place = SctPlace::kLast) const {
+    const auto [tbs, algorithm] = CertificateParts(precertificate_);
+    const Bytes whole = InsertExtension(tbs, SctExtension(list), place);
+    const Bytes signature = ca_.key().Sign(Scheme::kEcdsaDer, kSha256, whole).value();
+    return Certificate::FromDer(AssembleCertificate(whole, algorithm, signature)).value();
   }
 
   // What the log signs, by its key; `spki` is the issuer's unless given.
   [[nodiscard]] Bytes Signed(const SctSpec& spec, const PrivateKey& log, std::optional<Bytes> spki = {},
                              HashAlgorithm hash = kSha256) const {
     const bool rsa = log.Public().type() == KeyType::kRsa;
-    const Bytes message = ToBeSigned(spec, spki.value_or(ca_.key().Public().Spki()), Parts(precertificate_).first);
-    return Serialise(spec, log.Sign(rsa ? Scheme::kRsaPkcs1v15 : Scheme::kEcdsaDer, hash, message).value());
+    const Bytes message =
+        SctToBeSigned(spec, spki.value_or(ca_.key().Public().Spki()), CertificateParts(precertificate_).first);
+    return SerialiseSct(spec, log.Sign(rsa ? Scheme::kRsaPkcs1v15 : Scheme::kEcdsaDer, hash, message).value());
   }
 
   [[nodiscard]] Status Check(const Certificate& certificate, const PublicKey& log) const {
@@ -143,7 +61,7 @@ class SctTest : public testing::Test {
 TEST_F(SctTest, TheFieldsOfATimestamp) {
   const Bytes one = Signed({.extensions = {1, 2, 3}}, log_);
   const Bytes two = Signed({.log_id = Bytes(32, 0x22), .at = 0}, log_);
-  const auto scts = EmbeddedScts(WithList(List({one, two}))).value();
+  const auto scts = EmbeddedScts(WithList(SctList({one, two}))).value();
   ASSERT_EQ(scts.size(), 2U);
   EXPECT_EQ(scts[0].log_id, Bytes(32, 0x11));
   EXPECT_EQ(scts[0].at, WallTime(std::chrono::milliseconds(1'800'000'000'123)));
@@ -156,8 +74,8 @@ TEST_F(SctTest, TheFieldsOfATimestamp) {
 }
 
 TEST_F(SctTest, VerifiesWhereverTheListStands) {
-  for (const Place place : {Place::kLast, Place::kFirst}) {
-    const Status status = Check(WithList(List({Signed({}, log_)}), place), log_.Public());
+  for (const SctPlace place : {SctPlace::kLast, SctPlace::kFirst}) {
+    const Status status = Check(WithList(SctList({Signed({}, log_)}), place), log_.Public());
     EXPECT_TRUE(status.ok()) << status.error().ToString();
   }
   EXPECT_EQ(ERR_peek_error(), 0UL);
@@ -168,7 +86,7 @@ TEST_F(SctTest, VerifiesWithExtensionsAndOtherKeys) {
     const PrivateKey log = PrivateKey::Generate(type).value();
     const SctSpec spec{.extensions = Bytes(300, 7),
                        .signature = static_cast<std::uint8_t>(type == KeyType::kRsa ? 1 : 3)};
-    const Status status = Check(WithList(List({Signed(spec, log)})), log.Public());
+    const Status status = Check(WithList(SctList({Signed(spec, log)})), log.Public());
     EXPECT_TRUE(status.ok()) << status.error().ToString();
   }
 }
@@ -181,23 +99,20 @@ TEST_F(SctTest, TheListIsTheOnlyExtension) {
                         .Without("subjectKeyIdentifier")
                         .Without("authorityKeyIdentifier");
   const Bytes bare = ca_.Leaf(spec).der;
-  const auto [tbs, algorithm] = Parts(bare);
+  const auto [tbs, algorithm] = CertificateParts(bare);
   const SctSpec sct;
   const Bytes signature =
-      log_.Sign(Scheme::kEcdsaDer, kSha256, ToBeSigned(sct, ca_.key().Public().Spki(), tbs)).value();
-  Bytes extension = DecodeHex("060a2b06010401d679020402").value();
-  Append(extension, der::Encode(der::kOctetString, List({Serialise(sct, signature)})));
-  Bytes whole = Insert(tbs, der::Encode(der::kSequence, extension), Place::kAlone);
-  Append(whole, algorithm);
-  Append(whole, der::Encode(der::kBitString, Bytes{0, 0x30, 0}));
-  const Certificate certificate = Certificate::FromDer(der::Encode(der::kSequence, whole)).value();
+      log_.Sign(Scheme::kEcdsaDer, kSha256, SctToBeSigned(sct, ca_.key().Public().Spki(), tbs)).value();
+  const Bytes extension = SctExtension(SctList({SerialiseSct(sct, signature)}));
+  const Bytes whole = InsertExtension(tbs, extension, SctPlace::kAlone);
+  const Certificate certificate = Certificate::FromDer(AssembleCertificate(whole, algorithm)).value();
   EXPECT_TRUE(Check(certificate, log_.Public()).ok());
 }
 
 TEST_F(SctTest, NoListIsNoTimestamp) {
   const Certificate certificate = Certificate::FromDer(precertificate_).value();
   EXPECT_TRUE(EmbeddedScts(certificate).value().empty());
-  const auto scts = EmbeddedScts(WithList(List({Signed({}, log_)}))).value();
+  const auto scts = EmbeddedScts(WithList(SctList({Signed({}, log_)}))).value();
   ExpectInvalid(VerifyEmbeddedSct(scts.at(0), certificate, ca_.certificate(), log_.Public()),
                 "a timestamp beside the certificate, not in it");
 }
@@ -205,9 +120,9 @@ TEST_F(SctTest, NoListIsNoTimestamp) {
 TEST_F(SctTest, Adversarial_B8_WhatTheLogDidNotSign) {
   const PrivateKey other = PrivateKey::Generate(KeyType::kEcP256).value();
   const auto refused = [&](const char* defect, const Bytes& sct) {
-    ExpectInvalid(Check(WithList(List({sct})), log_.Public()), defect);
+    ExpectInvalid(Check(WithList(SctList({sct})), log_.Public()), defect);
   };
-  ASSERT_TRUE(Check(WithList(List({Signed({}, log_)})), log_.Public()).ok());
+  ASSERT_TRUE(Check(WithList(SctList({Signed({}, log_)})), log_.Public()).ok());
   refused("wrong issuer key hash", Signed({}, log_, other.Public().Spki()));
   refused("another log's key", Signed({}, other));
   Bytes later = Signed({}, log_);
@@ -223,21 +138,17 @@ TEST_F(SctTest, Adversarial_B8_WhatTheLogDidNotSign) {
 }
 
 TEST_F(SctTest, Adversarial_B8_TheTimestampOfAnotherCertificate) {
-  const auto scts = EmbeddedScts(WithList(List({Signed({}, log_)}))).value();
+  const auto scts = EmbeddedScts(WithList(SctList({Signed({}, log_)}))).value();
   const Bytes another = ca_.Leaf(LeafSpec("another")).der;
   // The same list in a certificate with another key and name.
-  Bytes extension = DecodeHex("060a2b06010401d679020402").value();
-  Append(extension, der::Encode(der::kOctetString, List({Signed({}, log_)})));
-  const auto [tbs, algorithm] = Parts(another);
-  Bytes whole = Insert(tbs, der::Encode(der::kSequence, extension), Place::kLast);
-  Append(whole, algorithm);
-  Append(whole, der::Encode(der::kBitString, Bytes{0, 0x30, 0}));
-  const Certificate stolen = Certificate::FromDer(der::Encode(der::kSequence, whole)).value();
+  const auto [tbs, algorithm] = CertificateParts(another);
+  const Bytes whole = InsertExtension(tbs, SctExtension(SctList({Signed({}, log_)})), SctPlace::kLast);
+  const Certificate stolen = Certificate::FromDer(AssembleCertificate(whole, algorithm)).value();
   ExpectInvalid(VerifyEmbeddedSct(scts.at(0), stolen, ca_.certificate(), log_.Public()), "another certificate");
 }
 
 TEST_F(SctTest, Adversarial_B8_AnIssuerOfTheSameNameWithAnotherKey) {
-  const Certificate certificate = WithList(List({Signed({}, log_)}));
+  const Certificate certificate = WithList(SctList({Signed({}, log_)}));
   const auto scts = EmbeddedScts(certificate).value();
   const TestCa twin = TestCa::Root(CaSpec("ca"));
   ExpectInvalid(VerifyEmbeddedSct(scts.at(0), certificate, twin.certificate(), log_.Public()), "another issuer");
@@ -246,7 +157,7 @@ TEST_F(SctTest, Adversarial_B8_AnIssuerOfTheSameNameWithAnotherKey) {
 TEST_F(SctTest, TheKeyDecidesTheAlgorithm) {
   const PrivateKey rsa = PrivateKey::Generate(KeyType::kRsa).value();
   const PrivateKey ed25519 = PrivateKey::Generate(KeyType::kEd25519).value();
-  const auto check = [&](const Bytes& sct, const PublicKey& key) { return Check(WithList(List({sct})), key); };
+  const auto check = [&](const Bytes& sct, const PublicKey& key) { return Check(WithList(SctList({sct})), key); };
   ExpectInvalid(check(Signed({.signature = 1}, log_), log_.Public()), "says RSA, is ECDSA");
   ExpectInvalid(check(Signed({.signature = 3}, rsa), rsa.Public()), "says ECDSA, is RSA");
   ExpectInvalid(check(Signed({}, log_), rsa.Public()), "an RSA log, an ECDSA signature");
@@ -268,10 +179,10 @@ TEST_F(SctTest, Adversarial_B8_ListsThatAreRefused) {
   const auto edited = [&](std::size_t at, std::uint8_t value) {
     Bytes copy = good;
     copy.at(at) = value;
-    return List({copy});
+    return SctList({copy});
   };
   const Bytes content = [&] {
-    const Bytes list = List({good});
+    const Bytes list = SctList({good});
     DerReader outer(list, Reason::kInternal, "");
     return ToBytes(outer.Take().value().content);
   }();
@@ -281,11 +192,11 @@ TEST_F(SctTest, Adversarial_B8_ListsThatAreRefused) {
       {"another type within", der::Encode(0x0C, content)},
       {"bytes after the OCTET STRING", longer(raw(content))},
       {"bytes after the list", raw(longer(content))},
-      {"bytes after a timestamp", List({longer(good)})},
+      {"bytes after a timestamp", SctList({longer(good)})},
       {"empty", raw({})},
       {"a list without an entry", raw({0, 0})},
       {"an entry without a byte", raw({0, 2, 0, 0})},
-      {"a good one, then an empty one", List({good, {}})},
+      {"a good one, then an empty one", SctList({good, {}})},
       {"version 2", edited(0, 1)},
       {"MD5", edited(33 + 8 + 2, 1)},
       {"SHA-1", edited(33 + 8 + 2, 2)},
@@ -294,7 +205,7 @@ TEST_F(SctTest, Adversarial_B8_ListsThatAreRefused) {
       {"DSA", edited(33 + 8 + 3, 2)},
       {"anonymous", edited(33 + 8 + 3, 0)},
       {"after the year 9999", edited(33, 0x80)},
-      {"a signature beyond its limit", List({Serialise({}, Bytes(limits::kSignatureBytes + 1))})},
+      {"a signature beyond its limit", SctList({SerialiseSct({}, Bytes(limits::kSignatureBytes + 1))})},
   };
   for (const auto& [defect, list] : table) {
     const auto scts = EmbeddedScts(WithList(list));
@@ -306,7 +217,7 @@ TEST_F(SctTest, Adversarial_B8_ListsThatAreRefused) {
 TEST_F(SctTest, EveryTruncationIsRefused) {
   const Bytes good = Signed({.extensions = {1, 2}}, log_);
   for (std::size_t size = 0; size < good.size(); ++size) {
-    const auto scts = EmbeddedScts(WithList(List({ToBytes(BytesView(good).first(size))})));
+    const auto scts = EmbeddedScts(WithList(SctList({ToBytes(BytesView(good).first(size))})));
     ASSERT_FALSE(scts.ok()) << size;
     EXPECT_EQ(scts.error().reason, Reason::kSctInvalid) << size;
   }
@@ -314,8 +225,8 @@ TEST_F(SctTest, EveryTruncationIsRefused) {
 
 TEST_F(SctTest, TheNumberOfTimestampsIsBounded) {
   const Bytes one = Signed({}, log_);
-  EXPECT_EQ(EmbeddedScts(WithList(List(std::vector<Bytes>(limits::kScts, one)))).value().size(), limits::kScts);
-  const auto more = EmbeddedScts(WithList(List(std::vector<Bytes>(limits::kScts + 1, one))));
+  EXPECT_EQ(EmbeddedScts(WithList(SctList(std::vector<Bytes>(limits::kScts, one)))).value().size(), limits::kScts);
+  const auto more = EmbeddedScts(WithList(SctList(std::vector<Bytes>(limits::kScts + 1, one))));
   ASSERT_FALSE(more.ok());
   EXPECT_EQ(more.error().reason, Reason::kLimitExceeded);
 }

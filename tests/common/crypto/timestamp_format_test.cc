@@ -41,6 +41,16 @@ class TokenTest : public testing::Test {
     return With([&](TokenParts& parts) { parts.tst.more = more; });
   }
 
+  [[nodiscard]] Result<VerifiedTimestamp> WithSigningCertificate(const Bytes& attribute) const {
+    return With([&](TokenParts& parts) { parts.signing_certificate = attribute; });
+  }
+  [[nodiscard]] Result<VerifiedTimestamp> WithImprint(std::string_view oid, HashAlgorithm hash) const {
+    return With([&](TokenParts& parts) {
+      parts.tst.imprint_algorithm = Algorithm(oid);
+      parts.tst.imprint = Hash(hash, message_);
+    });
+  }
+
   struct Row {
     const char* defect;
     Edit edit;
@@ -227,7 +237,7 @@ TEST_F(TokenTest, TheSigningCertificateInEverySpelling) {
                  {Seq({Seq({Seq({hash(HashAlgorithm::kSha256)}), Seq({Octets(Bytes(32))})})})})},
   };
   for (const auto& [what, attribute] : fine) {
-    const auto stamp = With([&](TokenParts& p) { p.signing_certificate = attribute; });
+    const auto stamp = WithSigningCertificate(attribute);
     EXPECT_TRUE(stamp.ok()) << what << ": " << stamp.error().ToString();
   }
 }
@@ -254,7 +264,7 @@ TEST_F(TokenTest, ASigningCertificateThatIsNotTheSigner) {
       {"an empty hash", EssV2({Octets({})})},
   };
   for (const auto& [defect, attribute] : table) {
-    const auto stamp = With([&](TokenParts& p) { p.signing_certificate = attribute; });
+    const auto stamp = WithSigningCertificate(attribute);
     ASSERT_FALSE(stamp.ok()) << defect;
     EXPECT_EQ(stamp.error().reason, Reason::kTimestampInvalid) << defect << ": " << stamp.error().ToString();
   }
@@ -269,7 +279,7 @@ TEST_F(TokenTest, ASigningCertificateThatIsNotTheSigner) {
                           Integer(1)})})},
   };
   for (const auto& [defect, attribute] : malformed) {
-    const auto stamp = With([&](TokenParts& p) { p.signing_certificate = attribute; });
+    const auto stamp = WithSigningCertificate(attribute);
     ASSERT_FALSE(stamp.ok()) << defect;
     EXPECT_EQ(stamp.error().reason, Reason::kTimestampMalformed) << defect << ": " << stamp.error().ToString();
   }
@@ -494,14 +504,8 @@ TEST_F(TokenTest, AnImprintOfAnotherAlgorithmThanItSays) {
                  }},
                 {"unknown", [](TokenParts& p) { p.tst.imprint_algorithm = Algorithm("1.2.3"); }},
             });
-  for (const auto& [oid, hash] :
-       {std::pair{kSha384Oid, HashAlgorithm::kSha384}, std::pair{kSha512Oid, HashAlgorithm::kSha512}}) {
-    const auto stamp = With([&](TokenParts& p) {
-      p.tst.imprint_algorithm = Algorithm(oid);
-      p.tst.imprint = Hash(hash, message_);
-    });
-    EXPECT_TRUE(stamp.ok()) << stamp.error().ToString();
-  }
+  EXPECT_TRUE(WithImprint(kSha384Oid, HashAlgorithm::kSha384).ok());
+  EXPECT_TRUE(WithImprint(kSha512Oid, HashAlgorithm::kSha512).ok());
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include "common/base/limits.h"
 #include "common/crypto/hash.h"
+#include "tests/common/crypto/testdata.h"
 #include "tests/fakes/timestamp_authority.h"
 
 namespace gatehouse::crypto {
@@ -252,6 +253,40 @@ TEST_F(TimestampTest, SizeAndCertificatesAreBounded) {
     many.push_back(TestCa::Root(CaSpec("ca " + std::to_string(i))).der());
   }
   EXPECT_EQ(reason(authority_.Stamp(kMessage, {.more_certificates = many})), Reason::kLimitExceeded);
+}
+
+// --- tokens of the OpenSSL command line
+
+class OpensslTimestamp : public testing::Test {
+ protected:
+  static Certificate One(const char* name) {
+    return Certificate::ListFromPem(TestText("timestamp/" + std::string(name))).value().front();
+  }
+  static Result<VerifiedTimestamp> Verify(const char* name, const TimestampAuthority& authority) {
+    return VerifyTimestamp(TestBytes("timestamp/" + std::string(name)), TestBytes("timestamp/message.txt"), authority);
+  }
+  const Certificate root_ = One("root.pem");
+  const Certificate signer_ = One("signer.pem");
+};
+
+TEST_F(OpensslTimestamp, AResponseWithEverythingInIt) {
+  const auto stamp = Verify("full.tsr", {.roots = {root_}});
+  ASSERT_TRUE(stamp.ok()) << stamp.error().ToString();
+  // As `openssl ts -reply -text` shows it: "Nov 22 03:24:25.882 2026 GMT".
+  EXPECT_EQ(stamp->at, std::chrono::sys_days{std::chrono::year{2026} / 11 / 22} + std::chrono::hours(3) +
+                           std::chrono::minutes(24) + milliseconds(25'882));
+  EXPECT_EQ(stamp->accuracy, milliseconds(1501));
+  EXPECT_EQ(stamp->signer.Der(), signer_.Der());
+}
+
+TEST_F(OpensslTimestamp, ABareTokenWithoutCertificates) {
+  EXPECT_TRUE(Verify("bare-v1.tst", {.roots = {root_}, .leaf = signer_}).ok());
+  EXPECT_TRUE(Verify("bare-v1.tst", {.roots = {root_}, .intermediates = {signer_}}).ok());
+  ExpectInvalid(Verify("bare-v1.tst", {.roots = {root_}}), "neither the token nor the trust document");
+}
+
+TEST_F(OpensslTimestamp, ARefusal) {
+  ExpectInvalid(Verify("refused.tsr", {.roots = {root_}}), "refused: status 2");
 }
 
 }  // namespace

@@ -2,7 +2,7 @@
 // OpenSSL: tests/fakes/timestamp_authority.h.
 #pragma once
 
-#include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -131,7 +131,11 @@ struct TokenParts {
   Bytes after_signed_data = {};    // within the [0]
   std::string outer_type = "1.2.840.113549.1.7.2";
 
-  [[nodiscard]] Bytes Content() const { return Join({tst.Der(), trailing_content}); }
+  std::optional<Bytes> content_instead = {};  // of `tst`
+
+  [[nodiscard]] Bytes Content() const {
+    return Join({content_instead ? *content_instead : tst.Der(), trailing_content});
+  }
 
   [[nodiscard]] Bytes Build() const {
     const Bytes content = Content();
