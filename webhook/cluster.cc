@@ -133,9 +133,12 @@ Cluster::Cluster(const WebhookConfig& config, kube::ConnectionSource connections
       clock_(clock),
       log_(log),
       metrics_(metrics),
-      api_(std::move(connections), clock, {.queries_per_second = config_.queries_per_second}),
+      api_(connections, clock, {.queries_per_second = config_.queries_per_second}),
+      api_for_others_(std::move(connections), clock, {.queries_per_second = config_.queries_per_second}),
       keys_(config_.key_folder + "/signing-keys.pem", limits::kMiB, ParseKeys) {
-  api_.OnRequest([&metrics](std::string_view verb, std::string_view outcome) { metrics.CountKube(verb, outcome); });
+  for (kube::Api* api : {&api_, &api_for_others_}) {
+    api->OnRequest([&metrics](std::string_view verb, std::string_view outcome) { metrics.CountKube(verb, outcome); });
+  }
   const Random random = crypto::SystemRandom();
   const ReportOptions report = ReportOf(config_);
   key_files_ = std::make_unique<KeyFiles>(api_, config_.key_folder, KeyObjects(config_), log, random);

@@ -44,6 +44,8 @@ class Cluster {
   // Of a process that attests, once: which key signs them is known when Awaited() is empty.
   [[nodiscard]] std::unique_ptr<BindingStore> TakeBindings(std::function<crypto::PrivateKey()> signing_key);
   [[nodiscard]] TokenReviewer& reviewer() { return *reviewer_; }
+  // For what others may make us ask: their requests use up no time of those that keep the cluster going.
+  [[nodiscard]] kube::Api& api_for_others() { return api_for_others_; }
   [[nodiscard]] bool Leading() const { return elector_ != nullptr && elector_->Leading(); }
 
  private:
@@ -61,6 +63,7 @@ class Cluster {
   telemetry::Logger& log_;
   telemetry::Metrics& metrics_;
   kube::Api api_;
+  kube::Api api_for_others_;
   FileValue<std::vector<crypto::PublicKey>> keys_;
   std::unique_ptr<KeyFiles> key_files_;
   std::unique_ptr<ClusterPolicies> policies_;

@@ -127,6 +127,7 @@ Status Program::StartCluster(int signals) {
 Status Program::StartGate() {
   ASSIGN_OR_RETURN(transport_, MakeRegistryTransport(config_.registry, metrics_));
   client_ = std::make_unique<registry::Client>(*transport_, clock_, MakeClientOptions(config_.registry));
+  RETURN_IF_ERROR(StartTrust());
   cache_ = std::make_unique<gate::VerificationCache>(clock_, config_.cache,
                                                      [this](std::string_view event) { metrics_.CountCache(event); });
   verifier_ = std::make_unique<gate::ImageVerifier>(*client_, *cache_, clock_, gate::ImageVerifier::Options{});
@@ -140,10 +141,34 @@ Status Program::StartGate() {
     nodes = no_nodes_.get();
   }
   gate_ = std::make_unique<gate::Gate>(
-      *verifier_, *nodes, [this] { return policies().Current(); },
-      gate::SameForAll([this] { return credentials_.Current(); }), config_.admission->gate);
+      *verifier_, *nodes, [this] { return trust_->Apply(policies().Current()); }, Credentials(),
+      config_.admission->gate);
   handler_ = std::make_unique<AdmissionHandler>(*gate_, clock_, audit_, metrics_, config_.admission->handler);
   return Ok();
+}
+
+// Other servers than registries, with authorities of their own.
+Status Program::StartTrust() {
+  RegistryConfig reach = config_.registry;
+  reach.ca_file = config_.trust.ca_file;
+  reach.hosts.clear();
+  ASSIGN_OR_RETURN(trust_transport_, MakeRegistryTransport(reach, metrics_));
+  trust_ = std::make_unique<TrustKeeper>(*trust_transport_, clock_, log_,
+                                         TrustKeeperOptions{.folder = config_.trust.folder});
+  (void)trust_->Apply(policies().Current());  // begins to ask
+  return Ok();
+}
+
+gate::CredentialSource Program::Credentials() {
+  const auto own = [this] { return credentials_.Current(); };
+  if (cluster_ == nullptr) return gate::SameForAll(own);
+  pull_secrets_ =
+      std::make_unique<PullSecrets>(cluster_->api_for_others(), clock_, own,
+                                    PullSecrets::Options{.own_namespace = config_.kubernetes->namespace_name,
+                                                         .of_namespaces = config_.registry.pod_pull_secrets});
+  return [this](const gate::CredentialQuery& query, const Deadline& deadline) {
+    return pull_secrets_->Find(query, deadline);
+  };
 }
 
 Status Program::StartListeners() {
@@ -203,7 +228,8 @@ Status Program::StartMetrics() {
 // Ready with stale policies and watches too, since what is known still decides; the detail says so.
 HttpReply Program::Ready() const {
   codec::JsonWriter json;
-  const bool ready = serving_ && !draining_;
+  // Later a repository that is new is asked while what is known decides; a process that has just begun knows nothing.
+  const bool ready = serving_ && !draining_ && (trust_ == nullptr || trust_asked_);
   json.BeginObject().Key("ready").Bool(ready).Key("draining").Bool(draining_);
   if (serving_) {
     std::vector<std::string> problems = policies().Problems();
@@ -211,6 +237,11 @@ HttpReply Program::Ready() const {
     json.Member("generation", policies().Current()->policy_generation);
     WriteStrings(json, "problems", problems);
     json.EndObject();
+    if (trust_ != nullptr) {
+      json.Key("trust").BeginObject();
+      WriteStrings(json, "problems", trust_->Problems());
+      json.EndObject();
+    }
     if (cluster_ != nullptr) {
       json.Key("kubernetes").BeginObject().Key("leading").Bool(cluster_->Leading());
       WriteStrings(json, "problems", cluster_->Problems());
@@ -231,6 +262,7 @@ void Program::PoliciesChanged() {
 void Program::Housekeep() {
   if (Status loaded = credentials_.Load(); !loaded.ok())
     log_.Failure(telemetry::Level::kError, "registry credentials not reloaded", loaded.error());
+  if (trust_ != nullptr && !trust_asked_) trust_asked_ = trust_->Settled();
   if (cluster_ != nullptr) cluster_->Housekeep();
   if (attestation_ != nullptr) {
     if (Status kept = attestation_->Housekeep(); !kept.ok())

@@ -7,7 +7,9 @@
 
 #include "common/registry/client.h"
 #include "webhook/attestation.h"
+#include "webhook/credentials/pull_secrets.h"
 #include "webhook/server/descriptors.h"
+#include "webhook/trust/trust_keeper.h"
 #include "webhook/watch/policy_watcher.h"
 
 namespace gatehouse::webhook {
@@ -27,6 +29,8 @@ class Program {
  private:
   [[nodiscard]] Status StartCluster(int signals);
   [[nodiscard]] Status StartGate();
+  [[nodiscard]] Status StartTrust();
+  [[nodiscard]] gate::CredentialSource Credentials();
   [[nodiscard]] Status StartListeners();
   [[nodiscard]] Status StartAdmission();
   [[nodiscard]] Status StartAttestation();
@@ -52,6 +56,9 @@ class Program {
   std::unique_ptr<Attestation> attestation_;
   std::unique_ptr<net::HttpTransport> transport_;
   std::unique_ptr<registry::Client> client_;
+  std::unique_ptr<PullSecrets> pull_secrets_;  // with a cluster
+  std::unique_ptr<net::HttpTransport> trust_transport_;
+  std::unique_ptr<TrustKeeper> trust_;
   std::unique_ptr<gate::VerificationCache> cache_;
   std::unique_ptr<gate::ImageVerifier> verifier_;
   std::unique_ptr<gate::NodeTrustSource> no_nodes_;
@@ -60,6 +67,7 @@ class Program {
   std::unique_ptr<HttpServer> admission_server_;
   std::unique_ptr<HttpServer> attestation_server_;
   std::unique_ptr<HttpServer> metrics_server_;
+  std::atomic<bool> trust_asked_{false};  // every repository of TrustRoots, once
   std::atomic<bool> serving_{false};
   std::atomic<bool> draining_{false};
 };

@@ -8,6 +8,7 @@
 #include <string>
 #include <tuple>
 
+#include "common/claims/image.h"
 #include "common/image/manifest.h"
 #include "common/signature/sigstore/verifier.h"
 

@@ -274,7 +274,7 @@ CredentialHelperConfig ReadCredentialHelper(ObjectReader& reader) {
   return helper;
 }
 
-RegistryConfig ReadRegistry(ObjectReader& reader) {
+RegistryConfig ReadRegistry(ObjectReader& reader, bool cluster) {
   RegistryConfig config;
   for (const std::string& text : reader.Strings("insecure", Presence::kOptional)) {
     (void)ReadAuthority(reader, "insecure", text, "http");
@@ -306,6 +306,9 @@ RegistryConfig ReadRegistry(ObjectReader& reader) {
     reader.Fail("credentialHelpers",
                 "says which helpers may be run; what they are for stands in the file of credentials");
   config.connections_per_host = static_cast<std::size_t>(reader.OptionalInt("connectionsPerHost", 1, 256).value_or(20));
+  config.pod_pull_secrets = reader.OptionalBool("podPullSecrets").value_or(false);
+  if (config.pod_pull_secrets && !cluster)
+    reader.Fail("podPullSecrets", "needs a cluster: Secrets are read from the API of `kubernetes`");
   config.deny_local_addresses = reader.OptionalBool("denyLocalAddresses").value_or(true);
   for (const std::string& text : reader.Strings("localAddressExceptions", Presence::kOptional)) {
     config.local_address_exceptions.push_back(
@@ -361,7 +364,12 @@ Result<WebhookConfig> ParseConfig(std::string_view text, std::string_view source
   reader.Object("metrics", Presence::kOptional,
                 [&](ObjectReader& member) { config.metrics_listen = ReadListen(member); });
   ReadPolicies(reader, config);
-  reader.Object("registry", Presence::kOptional, [&](ObjectReader& member) { config.registry = ReadRegistry(member); });
+  reader.Object("registry", Presence::kOptional,
+                [&](ObjectReader& member) { config.registry = ReadRegistry(member, cluster != nullptr); });
+  reader.Object("trust", Presence::kOptional, [&](ObjectReader& member) {
+    config.trust.folder = member.OptionalString("folder").value_or("");
+    config.trust.ca_file = member.OptionalString("ca").value_or("");
+  });
   reader.Object("cache", Presence::kOptional, [&](ObjectReader& member) { config.cache = ReadCache(member); });
   reader.Object("log", Presence::kOptional, [&](ObjectReader& member) { config.level = ReadLevel(member); });
   config.shutdown_delay =

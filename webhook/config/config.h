@@ -58,10 +58,18 @@ struct RegistryConfig {
   std::string credentials_file;  // dockerconfigjson
   std::vector<CredentialHelperConfig> credential_helpers;
   std::size_t connections_per_host = 20;
+  // Secrets that pods, their ServiceAccounts and NamespacedImagePolicies name are read from the API as they are needed.
+  bool pod_pull_secrets = false;
   // An image name must not make Gatehouse call loopback or link-local addresses; what is listed here may be there.
   // Being insecure is not being listed.
   bool deny_local_addresses = true;
   std::vector<std::string> local_address_exceptions;  // Url::Authority()
+};
+
+// TrustRoots that are fetched by TUF, and where certificates say that they were revoked.
+struct TrustConfig {
+  std::string folder;   // what was fetched is kept there over a restart; empty: in memory
+  std::string ca_file;  // authorities for those servers, in place of the system's
 };
 
 // Gatehouse's own certificates, made and renewed by the leader.
@@ -115,6 +123,7 @@ struct WebhookConfig {
   std::string policy_folder;                     // empty with `kubernetes`
   Duration policy_reload_interval{2'000};
   RegistryConfig registry;
+  TrustConfig trust;
   gate::VerificationCache::Options cache;
   telemetry::Level level = telemetry::Level::kInfo;
   // After SIGTERM: not ready, but still serving, until those who send us requests know. Then `drain`.
