@@ -30,7 +30,12 @@ inline const fakes::FakeTimestampAuthority& StampAuthority() {
 }
 
 inline image::Descriptor Image() {
-  return {"application/vnd.oci.image.manifest.v1+json", Digest::Parse("sha256:" + std::string(64, 'a')).value(), 417, {}, "", ""};
+  return {"application/vnd.oci.image.manifest.v1+json",
+          Digest::Parse("sha256:" + std::string(64, 'a')).value(),
+          417,
+          {},
+          "",
+          ""};
 }
 inline fakes::NotationTarget Target() {
   return {.digest = Image().digest.text(), .size = Image().size, .annotations = {{"stage", "tested"}}};
