@@ -25,7 +25,7 @@ awk '
   }' "$work/decision.txt"
 
 echo "== bundles: from the text to the claim, beside the raw signature checks that each contains (same keys, hashes, lengths)"
-"$bin/bundle_bench" --benchmark_format=console --benchmark_counters_tabular=true 2>/dev/null | tee "$work/bundle.txt"
+"$bin/bundle_bench" --benchmark_format=console 2>/dev/null | tee "$work/bundle.txt"
 awk '
   /^[A-Z]/ { ns[$1] = $4 } # of the processor: nothing here waits
   function ratio(label, a, b) { if (ns[a] && ns[b]) printf "   %-58s %.2f x (asked for: at most 3 x)\n", label, ns[a] / ns[b] }

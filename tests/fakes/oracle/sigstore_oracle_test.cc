@@ -48,7 +48,7 @@ class SigstoreOracle : public ::testing::Test {
     const std::string install =
         "cd '" + folder.string() +
         "' && timeout 100 flock install.lock sh -c 'test -e node_modules/@sigstore/sign/package.json || npm install "
-        "--ignore-scripts --no-package-lock --no-audit --no-fund >install.log 2>&1'";
+        "--ignore-scripts --fetch-retries=0 --no-package-lock --no-audit --no-fund >install.log 2>&1'";
     return std::system(install.c_str()) == 0 ? folder.string() : "";
   }
 
