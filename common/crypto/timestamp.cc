@@ -28,6 +28,11 @@ Error Invalid(std::string_view detail) {
   return {Reason::kTimestampInvalid, "", std::string(detail)};
 }
 
+// By nobody whom the trust document names: a caller that has other authorities may go on with them.
+Error Unknown(std::string_view detail) {
+  return {Reason::kCertificateUntrusted, "", std::string(detail)};
+}
+
 struct TstInfo {
   std::string imprint_algorithm;
   BytesView imprint;
@@ -187,14 +192,14 @@ Result<CmsSignedData> ReadToken(BytesView token) {
 Result<Certificate> FindSigner(const CmsSignedData& data, const TimestampAuthority& authority) {
   if (authority.leaf) {
     if (Identifies(data.signer, *authority.leaf)) return *authority.leaf;
-    return Invalid("signed with another certificate than that of the authority");
+    return Unknown("signed with another certificate than that of the authority");
   }
   for (const auto* candidates : {&authority.intermediates, &authority.roots, &data.certificates}) {
     for (const Certificate& candidate : *candidates) {
       if (Identifies(data.signer, candidate)) return candidate;
     }
   }
-  return Invalid("neither the token nor the trust document holds the signer's certificate");
+  return Unknown("neither the token nor the trust document holds the signer's certificate");
 }
 
 const CmsAttribute* FindAttribute(const CmsSignedData::Signer& signer, std::string_view type) {
@@ -293,7 +298,9 @@ Result<std::vector<Certificate>> BuildPath(const CmsSignedData& data, const Cert
   Result<std::vector<Certificate>> path = VerifyChain(
       signer, intermediates, authority.roots, {.at = at, .required_eku = kTimeStamping, .tolerated_critical_oids = {}});
   if (path.ok() || path.error().reason == Reason::kLimitExceeded) return path;
-  return Invalid("its signer does not chain to the authority at the time that it states: " + path.error().detail);
+  const std::string detail = "its signer does not chain to the authority at the time that it states: ";
+  return path.error().reason == Reason::kCertificateUntrusted ? Unknown(detail + path.error().detail)
+                                                              : Invalid(detail + path.error().detail);
 }
 
 }  // namespace

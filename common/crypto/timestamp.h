@@ -29,7 +29,8 @@ struct VerifiedTimestamp {
 // names the signer's), signature, path to one of the roots with every certificate valid at genTime, the signer's
 // extended key usage: timeStamping alone and critical (RFC 3161 section 2.3). SHA-1 nowhere but in the signing
 // certificate attribute v1. Several authorities: the caller tries each.
-// Errors: kTimestampMalformed, kTimestampInvalid, kLimitExceeded (limits::kTimestampTokenBytes).
+// Errors: kTimestampMalformed, kTimestampInvalid, kLimitExceeded (limits::kTimestampTokenBytes); kCertificateUntrusted
+// if it is by another authority than this one: its signer is not the leaf, has no path to the roots, or is not known.
 [[nodiscard]] Result<VerifiedTimestamp> VerifyTimestamp(BytesView token, BytesView signed_bytes,
                                                         const TimestampAuthority& authority);
 

@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 #include <openssl/err.h>
 
+#include "common/base/encoding.h"
 #include "common/base/limits.h"
+#include "common/codec/json.h"
 #include "common/crypto/hash.h"
 #include "tests/common/crypto/testdata.h"
 #include "tests/fakes/timestamp_authority.h"
@@ -27,10 +29,19 @@ using testing::HasSubstr;
 
 const Bytes kMessage = ToBytes("the bytes of a signature");
 
-void ExpectInvalid(const Result<VerifiedTimestamp>& result, std::string_view detail) {
+void ExpectError(const Result<VerifiedTimestamp>& result, Reason reason, std::string_view detail) {
   ASSERT_FALSE(result.ok()) << detail;
-  EXPECT_EQ(result.error().reason, Reason::kTimestampInvalid) << result.error().ToString();
+  EXPECT_EQ(result.error().reason, reason) << result.error().ToString();
   EXPECT_THAT(result.error().detail, HasSubstr(detail));
+}
+
+void ExpectInvalid(const Result<VerifiedTimestamp>& result, std::string_view detail) {
+  ExpectError(result, Reason::kTimestampInvalid, detail);
+}
+
+// By another authority than the one that was asked for.
+void ExpectUnknown(const Result<VerifiedTimestamp>& result, std::string_view detail) {
+  ExpectError(result, Reason::kCertificateUntrusted, detail);
 }
 
 class TimestampTest : public testing::Test {
@@ -133,9 +144,9 @@ TEST_F(TimestampTest, Adversarial_B6_EmbeddedCertificatesAreNotTrusted) {
   const FakeTimestampAuthority mallory;
   const Bytes token = mallory.Stamp(kMessage, {.more_certificates = {mallory.root().der()}});
   EXPECT_TRUE(VerifyTimestamp(token, kMessage, mallory.Trust()).ok());
-  ExpectInvalid(VerifyTimestamp(token, kMessage, authority_.Trust()), "does not chain");
-  ExpectInvalid(VerifyTimestamp(token, kMessage, {.roots = {}}), "does not chain");
-  ExpectInvalid(VerifyTimestamp(token, kMessage, authority_.Trust(true)), "another certificate than that of");
+  ExpectUnknown(VerifyTimestamp(token, kMessage, authority_.Trust()), "does not chain");
+  ExpectUnknown(VerifyTimestamp(token, kMessage, {.roots = {}}), "does not chain");
+  ExpectUnknown(VerifyTimestamp(token, kMessage, authority_.Trust(true)), "another certificate than that of");
 }
 
 TEST_F(TimestampTest, EmbeddedCertificatesBuildThePath) {
@@ -143,12 +154,12 @@ TEST_F(TimestampTest, EmbeddedCertificatesBuildThePath) {
   const TimestampAuthority root_only{.roots = {authority_.root().certificate()}};
   EXPECT_TRUE(VerifyTimestamp(authority_.Stamp(kMessage), kMessage, root_only).ok());
   const Bytes bare = authority_.Stamp(kMessage, {.embed_certificates = false});
-  ExpectInvalid(VerifyTimestamp(bare, kMessage, root_only), "neither the token nor the trust document");
+  ExpectUnknown(VerifyTimestamp(bare, kMessage, root_only), "neither the token nor the trust document");
 }
 
 TEST_F(TimestampTest, ATokenWithoutCertificatesNeedsAPinnedLeaf) {
   const Bytes token = authority_.Stamp(kMessage, {.embed_certificates = false});
-  ExpectInvalid(VerifyTimestamp(token, kMessage, authority_.Trust()), "neither the token nor the trust document");
+  ExpectUnknown(VerifyTimestamp(token, kMessage, authority_.Trust()), "neither the token nor the trust document");
   EXPECT_TRUE(VerifyTimestamp(token, kMessage, authority_.Trust(true)).ok());
 }
 
@@ -158,7 +169,7 @@ TEST_F(TimestampTest, APinnedLeafIsTheOnlyOne) {
   other.leaf = authority_.intermediate()
                    .Leaf(LeafSpec("another signer").With("extendedKeyUsage", "critical,timeStamping"))
                    .certificate;
-  ExpectInvalid(VerifyTimestamp(authority_.Stamp(kMessage), kMessage, other), "another certificate than that of");
+  ExpectUnknown(VerifyTimestamp(authority_.Stamp(kMessage), kMessage, other), "another certificate than that of");
 }
 
 TEST_F(TimestampTest, ASignerThatIsItselfTheRoot) {
@@ -282,11 +293,32 @@ TEST_F(OpensslTimestamp, AResponseWithEverythingInIt) {
 TEST_F(OpensslTimestamp, ABareTokenWithoutCertificates) {
   EXPECT_TRUE(Verify("bare-v1.tst", {.roots = {root_}, .leaf = signer_}).ok());
   EXPECT_TRUE(Verify("bare-v1.tst", {.roots = {root_}, .intermediates = {signer_}}).ok());
-  ExpectInvalid(Verify("bare-v1.tst", {.roots = {root_}}), "neither the token nor the trust document");
+  ExpectUnknown(Verify("bare-v1.tst", {.roots = {root_}}), "neither the token nor the trust document");
 }
 
 TEST_F(OpensslTimestamp, ARefusal) {
   ExpectInvalid(Verify("refused.tsr", {.roots = {root_}}), "refused: status 2");
+}
+
+// What is asked of a signer holds for the authority of Sigstore's public good instance.
+TEST(RealWorldTimestamp, TheAuthorityOfSigstore) {
+  const std::filesystem::path file = Vectors() / "public/sigstore/trusted_root.public-good.json";
+  if (!std::filesystem::exists(file)) GTEST_SKIP() << "no samples";
+  const auto trust = codec::JsonDocument::Parse(ReadFile(file), {.max_bytes = 1 << 20}).value();
+  const codec::JsonView chain =
+      *trust.root().Find("timestampAuthorities")->at(0).Find("certChain")->Find("certificates");
+  ASSERT_EQ(chain.size(), 2U);
+  const auto certificate = [&](std::size_t index) {
+    return Certificate::FromDer(DecodeBase64(chain.at(index).Find("rawBytes")->AsString().value()).value()).value();
+  };
+  const Certificate leaf = certificate(0);
+  EXPECT_THAT(leaf.ExtendedKeyUsages(), testing::ElementsAre("1.3.6.1.5.5.7.3.8"));
+  EXPECT_TRUE(leaf.HasCriticalExtendedKeyUsage());
+  EXPECT_TRUE(leaf.IsSignedBy(certificate(1)));
+  const auto path =
+      VerifyChain(leaf, {}, {certificate(1)},
+                  {.at = leaf.NotBefore(), .required_eku = "1.3.6.1.5.5.7.3.8", .tolerated_critical_oids = {}});
+  EXPECT_TRUE(path.ok()) << path.error().ToString();
 }
 
 }  // namespace
