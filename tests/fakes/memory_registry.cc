@@ -131,10 +131,14 @@ void MemoryRegistry::OverrideReferrers(const std::string& repository, const Dige
   referrers_instead_[repository + "@" + subject.text()] = index;
 }
 
-Digest MemoryRegistry::PutFallbackTag(const std::string& repository, const Digest& subject) {
+Digest MemoryRegistry::PutFallbackTag(const std::string& repository, const Digest& subject, bool as_cosign) {
   // "sha256:<hex>" with what a tag cannot hold as "-" (distribution-spec, "Referrers Tag Schema").
   const std::string tag = std::string(Name(subject.algorithm())) + "-" + std::string(subject.hex());
-  return PutManifest(repository, tag, ReferrersIndex(repository, subject), std::string(image::kOciIndex));
+  JsonValue index = JsonValue::Parse(ReferrersIndex(repository, subject)).value();
+  for (JsonValue& each : index.Member("manifests").elements) {
+    if (as_cosign) each.Member("artifactType") = JsonValue::String("application/vnd.oci.empty.v1+json");
+  }
+  return PutManifest(repository, tag, index.Write(), std::string(image::kOciIndex));
 }
 
 std::string MemoryRegistry::ReferrersIndex(const std::string& repository, const Digest& subject,

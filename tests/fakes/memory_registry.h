@@ -52,8 +52,9 @@ class MemoryRegistry final : public net::HttpTransport {
   // The index that is answered for this subject, in place of the true one.
   void OverrideReferrers(const std::string& repository, const Digest& subject, const std::string& index);
   // The index of the subject's referrers under the fallback tag "sha256-<hex>", as clients leave it in a registry
-  // without the API; its digest.
-  Digest PutFallbackTag(const std::string& repository, const Digest& subject);
+  // without the API; its digest. `as_cosign`: the artifact types are all "application/vnd.oci.empty.v1+json", the
+  // config's media type, as cosign 2 and 3 write them there.
+  Digest PutFallbackTag(const std::string& repository, const Digest& subject, bool as_cosign = false);
   // The present index of a subject's referrers; "" `artifact_type`: all.
   [[nodiscard]] std::string ReferrersIndex(const std::string& repository, const Digest& subject,
                                            const std::string& artifact_type = {}) const;

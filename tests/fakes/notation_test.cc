@@ -116,7 +116,12 @@ TEST_F(Referrers, AreListedFilteredPagedAndRefused) {
   registry.SetReferrers({.api = false});
   EXPECT_EQ(Get(of).status, 404);
   registry.PutFallbackTag("app", image);
-  EXPECT_EQ(CountIn("/v2/app/manifests/sha256-" + std::string(image.hex())), 3U);
+  const std::string fallback = "/v2/app/manifests/sha256-" + std::string(image.hex());
+  EXPECT_EQ(CountIn(fallback), 3U);
+  EXPECT_NE(Get(fallback).body.find("application/vnd.cncf.notary.signature"), std::string::npos);
+  registry.PutFallbackTag("app", image, true);
+  EXPECT_EQ(CountIn(fallback), 3U);
+  EXPECT_EQ(Get(fallback).body.find("application/vnd.cncf.notary.signature"), std::string::npos);
   registry.SetReferrers({.status = 429});
   EXPECT_EQ(Get(of).status, 429);
 }
