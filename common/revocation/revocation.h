@@ -26,8 +26,8 @@ class Checker {
   ~Checker();
 
   // `path`: leaf first, root last; the root is not asked about. A certificate without any pointer is good. OCSP for a
-  // certificate that names it; where OCSP cannot tell, CRL. Revoked after `signed_at`: good, unless its invalidity date
-  // is at or before it, or the reason is a compromise without such a date... see the .cc for the clause.
+  // certificate that names it; where OCSP cannot tell, CRL. A revoked one is good all the same if an invalidity date is
+  // given and `signed_at`, a time that somebody trusted vouches for, is before it.
   // Errors: kCertificateRevoked, kRevocationUnavailable (also: unknown), kRevocationMalformed.
   [[nodiscard]] Status Check(const std::vector<crypto::Certificate>& path, const std::optional<WallTime>& signed_at,
                              const Deadline& deadline);
