@@ -17,7 +17,6 @@ using fakes::NotationOptions;
 namespace cbor = fakes::cbor;
 using crypto::KeyType;
 
-const char* const kAuthority = "notary.x509.signingAuthority";
 std::string Name(std::string_view name) {
   return "io.cncf.notary." + std::string(name);
 }

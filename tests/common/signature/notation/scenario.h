@@ -99,6 +99,37 @@ struct Scenario {
   }
 };
 
+inline constexpr const char* kAuthority = "notary.x509.signingAuthority";
+inline constexpr const char* kStrict = R"({"level": "strict"})";
+inline constexpr const char* kPermissive = R"({"level": "permissive"})";
+inline constexpr const char* kAudit = R"({"level": "audit"})";
+
+inline Scenario At(const std::string& verification) {
+  Scenario scenario;
+  scenario.verification = verification;
+  return scenario;
+}
+inline Scenario Stamped(const std::string& verification = kStrict) {
+  return Scenario().WithStamps(verification);
+}
+inline Scenario OfAuthority(const std::string& verification = kStrict) {
+  Scenario scenario = At(verification);
+  scenario.stores = R"(["signingAuthority:sa"])";
+  scenario.trust = {{"signingAuthority:sa", {Notary().root().certificate()}}};
+  return scenario;
+}
+inline fakes::NotationOptions WithStamp(bool cose, WallTime at = kNow) {
+  fakes::NotationOptions options{.cose = cose, .timestamp_authority = &StampAuthority()};
+  options.stamp.at = at;
+  return options;
+}
+inline Error RevokedError() {
+  return {Reason::kCertificateRevoked, "", "revoked"};
+}
+inline Digest LeafFingerprint() {
+  return Notary().leaf().certificate.Fingerprint();
+}
+
 // "authenticity: signer-mismatch", ... of what was only logged.
 inline std::vector<std::string> LoggedTexts(const Result<Verifier::Verified>& verified) {
   const auto name = [](Check check) -> std::string {
