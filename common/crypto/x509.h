@@ -65,8 +65,8 @@ class Certificate {
   // Whether the certificate's signature is by `issuer`'s key, by an algorithm of at least 112 bits (no SHA-1), and the
   // names fit. Nothing else is checked.
   [[nodiscard]] bool IsSignedBy(const Certificate& issuer) const;
-  // The attributes of the subject in order: {"C", "US"}, {"CN", "x"}, ... with OpenSSL's short names; an attribute
-  // without one has its dotted OID.
+  // The subject's attributes in order: {"C", "US"}, {"CN", "x"}, ... with OpenSSL's short names; one without has its
+  // dotted OID. Values are UTF-8; one that is no text is "#" and its DER in hex (RFC 4514).
   [[nodiscard]] std::vector<std::pair<std::string, std::string>> SubjectAttributes() const;
   // Dotted OIDs of critical extensions that OpenSSL does not know.
   [[nodiscard]] std::vector<std::string> UnknownCriticalExtensions() const;

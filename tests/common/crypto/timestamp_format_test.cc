@@ -286,15 +286,18 @@ TEST_F(TokenTest, ASigningCertificateThatIsNotTheSigner) {
 }
 
 TEST_F(TokenTest, ASignerThatIsAnother) {
-  ExpectAll(Reason::kTimestampInvalid,
+  ExpectAll(Reason::kTimestampInvalid, {
+                                           {"another key", [&](TokenParts& p) { p.key = *other_.key; }},
+                                           {"another's identifier",
+                                            [&](TokenParts& p) {
+                                              const auto [issuer, serial] = IssuerAndSerial(other_.der);
+                                              p.identifier = Seq({issuer, serial});
+                                              p.embedded.push_back(other_.der);
+                                            }},
+                                       });
+  // An authority that nobody has named, so that a caller may go on with others.
+  ExpectAll(Reason::kCertificateUntrusted,
             {
-                {"another key", [&](TokenParts& p) { p.key = *other_.key; }},
-                {"another's identifier",
-                 [&](TokenParts& p) {
-                   const auto [issuer, serial] = IssuerAndSerial(other_.der);
-                   p.identifier = Seq({issuer, serial});
-                   p.embedded.push_back(other_.der);
-                 }},
                 {"another issuer's name",
                  [&](TokenParts& p) {
                    const auto [issuer, serial] = IssuerAndSerial(signer_.der);
@@ -321,7 +324,7 @@ TEST_F(TokenTest, Adversarial_B6_AnIntermediateForAnotherPurpose) {
       continue;
     }
     ASSERT_FALSE(stamp.ok());
-    EXPECT_EQ(stamp.error().reason, Reason::kTimestampInvalid);
+    EXPECT_EQ(stamp.error().reason, Reason::kCertificateUntrusted);
     EXPECT_THAT(stamp.error().detail, HasSubstr("does not chain"));
   }
 }

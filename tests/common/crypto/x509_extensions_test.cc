@@ -68,6 +68,22 @@ TEST_F(ExtensionsTest, KeyUsageBits) {
   EXPECT_FALSE(root_.Leaf(LeafSpec("leaf").Without("keyUsage")).certificate.Usage().has_value());
 }
 
+TEST_F(ExtensionsTest, BasicConstraints) {
+  const Certificate::BasicConstraints root = root_.certificate().Constraints().value();
+  EXPECT_TRUE(root.critical && root.ca);
+  EXPECT_FALSE(root.path_length.has_value());
+  const Certificate::BasicConstraints ca =
+      root_.Intermediate(CaSpec("ca").With("basicConstraints", "CA:TRUE,pathlen:3"))
+          .certificate()
+          .Constraints()
+          .value();
+  EXPECT_TRUE(ca.ca);
+  EXPECT_FALSE(ca.critical);
+  EXPECT_EQ(ca.path_length, std::optional<std::uint64_t>(3));
+  EXPECT_FALSE(With("basicConstraints", "critical,CA:FALSE").Constraints().value().ca);
+  EXPECT_FALSE(root_.Leaf(LeafSpec("leaf").Without("basicConstraints")).certificate.Constraints().has_value());
+}
+
 // --- Extension()
 
 TEST_F(ExtensionsTest, TheValueOfAnExtensionByItsIdentifier) {
