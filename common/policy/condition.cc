@@ -27,11 +27,12 @@ Truth Negated(Truth truth) {
 
 // RFC 6901 section 4: digits without leading zeros. "-" is the element after the last: there is none.
 std::optional<std::size_t> ArrayIndex(const std::string& token) {
-  if (token.empty() || token.size() > 9 || (token.size() > 1 && token[0] == '0')) return std::nullopt;
+  auto digit = [](char c) { return c >= '0' && c <= '9'; };
+  if (token.empty() || !std::all_of(token.begin(), token.end(), digit) || (token.size() > 1 && token[0] == '0'))
+    return std::nullopt;
   std::size_t index = 0;
   auto [end, error] = std::from_chars(token.data(), token.data() + token.size(), index);
-  if (error != std::errc() || end != token.data() + token.size()) return std::nullopt;
-  return index;
+  return error == std::errc() ? index : SIZE_MAX;  // past the end of any list
 }
 
 }  // namespace
@@ -172,12 +173,6 @@ Truth Apply(const AnyOf& rule, JsonView value, WallTime now) {
   return truth;
 }
 
-std::string Shown(JsonView value) {
-  if (value.IsArray()) return "a list of " + std::to_string(value.size());
-  if (value.IsObject()) return "an object";
-  return Printable(value.Serialize(), 128);
-}
-
 // The condition that is in the way of all: one that is not met, else one that could not be evaluated.
 const Condition* Culprit(const ConditionList& conditions, JsonView value, WallTime now) {
   const Condition* unknown = nullptr;
@@ -208,6 +203,13 @@ std::string ExplainElements(const Elements& rule, JsonView value, WallTime now, 
 }
 
 }  // namespace
+
+std::string Shown(JsonView value) {
+  if (value.IsArray()) return "a list of " + std::to_string(value.size());
+  if (value.IsObject()) return "an object";
+  auto text = value.AsString();
+  return text ? "'" + Printable(*text, 128) + "'" : value.Serialize();
+}
 
 Truth EvaluateAll(const ConditionList& conditions, JsonView value, WallTime now) {
   Truth truth = Truth::kTrue;

@@ -100,6 +100,9 @@ class Condition {
 
 [[nodiscard]] Truth EvaluateAll(const ConditionList& conditions, codec::JsonView value, WallTime now);
 
+// For messages: scalars as they are, and of what kind anything else is.
+[[nodiscard]] std::string Shown(codec::JsonView value);
+
 // --- reading (condition_reader.cc)
 
 // Reads `key`, a list of conditions that is required and not empty. `left` counts down from

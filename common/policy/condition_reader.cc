@@ -153,7 +153,9 @@ std::string Asked(ObjectReader& reader) {
   std::string text;
   for (std::string_view key : kOperators) {
     auto value = reader.view().Find(key);
-    if (value) text += (text.empty() ? "" : ", ") + std::string(key) + " " + Printable(value->Serialize(), 128);
+    if (!value) continue;
+    text += (text.empty() ? "" : ", ") + std::string(key) + " ";
+    text += key == "in" ? Printable(value->Serialize(), 128) : Shown(*value);
   }
   return text;
 }

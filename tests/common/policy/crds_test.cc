@@ -72,6 +72,40 @@ const Crd* CrdOf(JsonView object) {
   return nullptr;
 }
 
+std::string AsNamespaced(const std::string& policy) {
+  return Edited(policy, "kind: ImagePolicy\nmetadata:\n",
+                "kind: NamespacedImagePolicy\nmetadata:\n  namespace: team-a\n");
+}
+
+// With every operator, every form of an identity, and what is unsafe.
+std::string EveryCondition() {
+  std::string policy =
+      Edited(KeylessPolicyYaml(), "issuer: https://token.actions.githubusercontent.com", "noIssuer: true");
+  policy = Edited(policy, "          - noIssuer",
+                  "          - {issuerGlob: \"https://*.example\", subjectRegExp: \".*@example[.]com\"}\n"
+                  "          - {issuerRegExp: \"https://(a|b)[.]example\", subject: a@example.com}\n"
+                  "          - noIssuer");
+  policy =
+      Edited(policy, "      minimum: {transparencyLogs: 2, certificateLogs: 3, timestamps: 1, trustedTimes: 4}\n",
+             "      unsafeIgnoreTransparencyLog: true\n      unsafeIgnoreSCT: true\n      minimum: {timestamps: 1}\n");
+  return Edited(policy, "          where:\n", R"(          where:
+            - {path: /a, equals: 1}
+            - {path: /a, notEquals: x}
+            - {path: /a, in: [1, x, true, null]}
+            - {path: /a, regExp: x+}
+            - {path: /a, atLeast: 1, lessThan: 9.5}
+            - {path: /a, greaterThan: 1, atMost: 9}
+            - {path: /a, newerThan: 24h}
+            - {path: /a, before: "2026-01-01T00:00:00Z"}
+            - {path: /a, after: "2026-01-01T00:00:00Z"}
+            - {path: /a, exists: true}
+            - {path: /a, all: [{equals: 1}]}
+            - {path: /a, any: [{equals: 1}]}
+            - {anyOf: [[{path: /a, equals: 1}], [{path: /b, equals: 1}]]}
+            - {not: [{path: /a, equals: 1}]}
+)");
+}
+
 // One good document or several of each kind, which together have every field.
 std::vector<std::string> Samples() {
   const std::string rsa = Edited(ImagePolicyYaml(), Indented(kP256Pem, 10), Indented(kRsaPem, 10));
@@ -93,6 +127,15 @@ std::vector<std::string> Samples() {
              "spec:\n  namespaceSelector: {matchExpressions: [{key: a, operator: In, values: [b]}]}\n"),
       Edited(ReferenceValuesYaml(), set, set + "      notBefore: \"2026-01-01T00:00:00Z\"\n"),
       TrustRootYaml(),
+      KeylessPolicyYaml(),
+      AsNamespaced(KeylessPolicyYaml()),
+      EveryCondition(),
+      AsNamespaced(EveryCondition()),
+      NotationPolicyYaml(),
+      AsNamespaced(NotationPolicyYaml()),
+      SigstoreRootYaml(),
+      TufRootYaml(),
+      NotationRootYaml(),
   };
 }
 
@@ -440,7 +483,10 @@ std::string Describe(const NodePolicy& policy) {
 
 TEST(Crds, DefaultsAreThoseOfTheLoader) {
   using Map = std::map<std::string, std::string>;
-  const Map image = {{"spec.mode", "\"enforce\""}, {"spec.onUnavailable", "\"deny\""}, {"spec.require", "\"any\""}};
+  const Map image = {{"spec.mode", "\"enforce\""},
+                     {"spec.onUnavailable", "\"deny\""},
+                     {"spec.require", "\"any\""},
+                     {"spec.subject", "\"Reference\""}};
   EXPECT_EQ(Defaults(Crds()[0]), image);
   EXPECT_EQ(Defaults(Crds()[1]), image);
   const Map node = {{"spec.mode", "\"enforce\""},
@@ -448,7 +494,14 @@ TEST(Crds, DefaultsAreThoseOfTheLoader) {
                     {"spec.untrusted.maxEvicted.nodes", "1"},
                     {"spec.untrusted.maxEvicted.within", "\"1h\""}};
   EXPECT_EQ(Defaults(Crds()[2]), node);
-  for (std::size_t i : {3U, 4U, 5U}) EXPECT_EQ(Defaults(Crds()[i]), Map());
+  const Map root = {{"spec.sigstore.tuf.refresh", "\"24h\""}, {"spec.sigstore.tuf.target", "\"trusted_root.json\""}};
+  EXPECT_EQ(Defaults(Crds()[4]), root);
+  for (std::size_t i : {3U, 5U}) EXPECT_EQ(Defaults(Crds()[i]), Map());
+  std::string tuf = Edited(TufRootYaml(), "      target: sub/trusted_root.json\n      refresh: 6h\n", "");
+  TufSource source = *Loaded({tuf}).trust_roots.at(0).tuf;
+  EXPECT_EQ(source.target, "trusted_root.json");
+  EXPECT_EQ(source.refresh, std::chrono::hours(24));
+  EXPECT_EQ(Loaded({ImagePolicyYaml()}).image_policies.at(0).subject, SubjectKind::kReference);
 
   const std::string spelt = "  require: any\n  mode: enforce\n  onUnavailable: deny\n";
   EXPECT_EQ(Describe(Loaded({ImagePolicyYaml()}).image_policies.at(0)),

@@ -223,7 +223,7 @@ TEST(ImagePolicy, UnknownFieldsAtEveryLevel) {
       {"- glob: registry.example/**", "- {glob: registry.example/**, regex: x}"},
       {"matchLabels: {env: prod}", "matchlabels: {env: prod}"},
       {"values: [a, b]}", "values: [a, b], value: a}"},
-      {"    - name: release-key\n", "    - name: release-key\n      keyless: {}\n"},
+      {"    - name: release-key\n", "    - name: release-key\n      keyles: {}\n"},
       {"        hashAlgorithm: sha256\n", "        kms: x\n"},
       {"message: not this one}", "message: not this one, reason: x}"},
       {"require: any", "require: {atLeast: 1, atMost: 2}"},

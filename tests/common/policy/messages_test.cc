@@ -100,6 +100,36 @@ std::vector<Mistake> MistakesOfOtherKinds() {
   };
 }
 
+std::vector<Mistake> MistakesOfIdentities() {
+  const std::string kGood = KeylessPolicyYaml() + "---\n" + SigstoreRootYaml();
+  const std::string kIssuer =
+      "          - issuer: https://token.actions.githubusercontent.com\n            subjectGlob";
+  const std::string kNotation = NotationPolicyYaml() + "---\n" + NotationRootYaml();
+  return {
+      {kGood, kIssuer, "          - subjectGlob"},
+      {kGood, "subjectGlob: https", "subjectRegExp: (https"},
+      {kGood, "subjectGlob: https://github.com/", "subjectGlob: https://github.com*/"},
+      {kGood, "sourceRepositoryURI", "sourceRepository"},
+      {kGood, "{regExp: push|release}", "{regExp: \"push|(release\"}"},
+      {kGood, "trustRoots: [public]", "trustRoots: [privat]"},
+      {kGood, "      trustRoots: [public]\n", ""},
+      {kGood, "{transparencyLogs: 2,", "{transparencyLogs: 0,"},
+      {kGood, "predicateType: slsaprovenance1", "predicateType: slsa"},
+      {kGood, "builderID", "builder"},
+      {kGood, "path: /scanner/uri", "path: scanner.uri"},
+      {kGood, "olderThan: 720h", "olderThan: 30d"},
+      {kGood, "equals: CRITICAL", "equals: CRITICAL, glob: C*"},
+      {kGood, "subject: Both", "subject: Index"},
+      {KeylessPolicyYaml() + "---\n" + NotationRootYaml(), "[public]", "[acme]"},
+      {kNotation, "trustRoots: [acme]", "trustRoots: [public]"},
+      {kNotation, "ca:acme", "ca:other"},
+      {kNotation, "level: strict", "level: stric"},
+      {kNotation, "      trustRoots: [acme]\n", "      trustRoots: [acme]\n      unsafeIgnoreSCT: true\n"},
+      {SigstoreRootYaml(), "url: https://rekor.example", "url: rekor.example"},
+      {TufRootYaml(), "https://tuf.example", "http://tuf.example"},
+  };
+}
+
 std::vector<Mistake> MistakesOfReferences() {
   const std::string kNode = NodePolicyByReferenceYaml() + "---\n" + ReferenceValuesYaml() + "---\n" + TrustRootYaml();
   return {
@@ -129,7 +159,8 @@ std::string WithoutVendorLines(std::string message) {
 
 TEST(Messages, SayWhereWhatAndWhatToWriteInstead) {
   std::string text;
-  for (const auto& mistakes : {MistakesOfImagePolicies(), MistakesOfOtherKinds(), MistakesOfReferences()}) {
+  for (const auto& mistakes :
+       {MistakesOfImagePolicies(), MistakesOfOtherKinds(), MistakesOfReferences(), MistakesOfIdentities()}) {
     for (const Mistake& mistake : mistakes)
       text += WithoutVendorLines(Refusal(Edited(mistake.document, mistake.from, mistake.to)).ToString()) + "\n";
   }

@@ -214,9 +214,9 @@ TEST(TrustRoot, Refused) {
       {head + "spec: {tpm: {certificates: []}}\n", Reason::kPolicyInvalid, "$.spec.tpm.certificates"},
       {head + "spec: {tpm: {}}\n", Reason::kPolicyInvalid, "$.spec.tpm.certificates"},
       {head + "spec: {tpm: []}\n", Reason::kPolicyInvalid, "$.spec.tpm"},
-      {head + "spec: {}\n", Reason::kPolicyInvalid, "$.spec.tpm"},
+      {head + "spec: {}\n", Reason::kPolicyInvalid, "$.spec"},
       {head, Reason::kPolicyInvalid, "$.spec"},
-      {good + "  sigstore: {}\n", Reason::kPolicyInvalid, "$.spec"},
+      {good + "  sgx: {}\n", Reason::kPolicyInvalid, "$.spec"},
       {good + "    keys: []\n", Reason::kPolicyInvalid, "$.spec.tpm"},
   };
   for (const Case& c : kCases) {

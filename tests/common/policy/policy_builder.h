@@ -206,6 +206,145 @@ status:
 )";
 }
 
+// Goes with SigstoreRootYaml(). With every field that an authority with identities has.
+inline std::string KeylessPolicyYaml() {
+  return R"(apiVersion: gatehouse.dev/v1alpha1
+kind: ImagePolicy
+metadata:
+  name: keyless
+spec:
+  images:
+    - glob: registry.example/**
+  authorities:
+    - name: ci
+      keyless:
+        identities:
+          - issuer: https://token.actions.githubusercontent.com
+            subjectGlob: https://github.com/org/app/.github/workflows/*@refs/heads/main
+            claims:
+              sourceRepositoryURI: https://github.com/org/app
+              sourceRepositoryRef: {glob: refs/heads/*}
+              buildTrigger: {regExp: push|release}
+      trustRoots: [public]
+      minimum: {transparencyLogs: 2, certificateLogs: 3, timestamps: 1, trustedTimes: 4}
+      attestations:
+        - name: provenance
+          predicateType: slsaprovenance1
+          slsa:
+            builderID: https://github.com/actions/runner/github-hosted
+            buildType: https://actions.github.io/buildtypes/workflow/v1
+            sourceRepository: https://github.com/org/app
+            sourceRef: {glob: refs/heads/*}
+            materials: [{glob: "git+https://github.com/org/app@*/*/*"}]
+        - name: scan
+          predicateTypes: [vuln, https://example.com/scan/v1]
+          where:
+            - {path: /scanner/uri, glob: "pkg:github/*/*"}
+            - {path: /findings, none: [{path: /severity, equals: CRITICAL}, {path: /published, olderThan: 720h}]}
+  subject: Both
+  pullSecrets: [registry]
+)";
+}
+
+inline const fakes::TestCa& SigningCa() {
+  static const auto* const kCa = new fakes::TestCa(fakes::TestCa::Root(fakes::CaSpec("signing")));
+  return *kCa;
+}
+
+inline std::string SigstoreRootYaml() {
+  return R"(apiVersion: gatehouse.dev/v1alpha1
+kind: TrustRoot
+metadata:
+  name: public
+spec:
+  sigstore:
+    transparencyLogs:
+      - url: https://rekor.example
+        operator: rekor.example
+        validFrom: "2026-01-01T00:00:00Z"
+        validUntil: "2030-01-01T00:00:00Z"
+        key: |
+)" + Indented(kP256Pem, 10) +
+         R"(    certificateLogs:
+      - url: https://ctfe.example/2026
+        operator: ctfe.example
+        validFrom: "2026-01-01T00:00:00Z"
+        validUntil: "2030-01-01T00:00:00Z"
+        key: |
+)" + Indented(kOtherP256Pem, 10) +
+         R"(    certificateAuthorities:
+      - operator: fulcio.example
+        validFrom: "2026-01-01T00:00:00Z"
+        validUntil: "2030-01-01T00:00:00Z"
+        certificates: |
+)" + Indented(SigningCa().pem(), 10) +
+         R"(    timestampAuthorities:
+      - operator: tsa.example
+        validFrom: "2026-01-01T00:00:00Z"
+        validUntil: "2030-01-01T00:00:00Z"
+        certificates: |
+)" + Indented(SigningCa().pem(), 10);
+}
+
+inline std::string TufRootYaml() {
+  return R"(apiVersion: gatehouse.dev/v1alpha1
+kind: TrustRoot
+metadata:
+  name: public
+spec:
+  sigstore:
+    tuf:
+      url: https://tuf.example/repository
+      root: {sha256: )" +
+         std::string(64, 'a') + R"(}
+      target: sub/trusted_root.json
+      refresh: 6h
+)";
+}
+
+// Goes with NotationRootYaml().
+inline std::string NotationPolicyYaml() {
+  return R"(apiVersion: gatehouse.dev/v1alpha1
+kind: ImagePolicy
+metadata:
+  name: notation
+spec:
+  images:
+    - glob: registry.example/**
+  authorities:
+    - name: notary
+      notation:
+        trustPolicy:
+          version: "1.0"
+          trustPolicies:
+            - name: release
+              registryScopes: ["*"]
+              signatureVerification: {level: strict}
+              trustStores: ["ca:acme", "tsa:acme"]
+              trustedIdentities: ["x509.subject: C=US, ST=WA, O=acme"]
+      trustRoots: [acme]
+      annotations: {stage: tested}
+)";
+}
+
+inline std::string NotationRootYaml() {
+  return R"(apiVersion: gatehouse.dev/v1alpha1
+kind: TrustRoot
+metadata:
+  name: acme
+spec:
+  notation:
+    ca:
+      acme: |
+)" + Indented(SigningCa().pem(), 8) +
+         R"(    signingAuthority:
+      acme: |
+)" + Indented(SigningCa().pem(), 8) +
+         R"(    tsa:
+      acme: |
+)" + Indented(SigningCa().pem(), 8);
+}
+
 inline std::string Edited(std::string text, const std::string& from, const std::string& to) {
   auto at = text.find(from);
   EXPECT_NE(at, std::string::npos) << from;
