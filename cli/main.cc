@@ -58,7 +58,7 @@ CLI::App& AddVerifyBundle(CLI::App& app, gatehouse::cli::BundleOptions& options)
   auto* identity =
       verb.add_option("--certificate-identity", options.identity, "subject alternative name of the signer");
   auto* issuer = verb.add_option("--certificate-oidc-issuer", options.issuer, "who vouches for that name");
-  auto* key = verb.add_option("--key", options.key, "file with the signer's public key, PEM");
+  auto* key = verb.add_option("--key", options.key, "the signer's public key: PEM, or a file with it");
   identity->needs(issuer)->excludes(key);
   issuer->needs(identity)->excludes(key);
   verb.add_option("--trusted-root", options.trusted_root, "Sigstore trusted root, JSON")

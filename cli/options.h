@@ -37,7 +37,7 @@ struct BundleOptions {
   std::string file;
   std::string identity;  // with issuer, or `key`
   std::string issuer;
-  std::string key;  // PEM file
+  std::string key;  // PEM, or a file with it
   std::string trusted_root;
   std::string artefact;  // file, or digest
 };

@@ -58,9 +58,11 @@ std::vector<HashAlgorithm> HashesOf(crypto::KeyType type) {
 
 Status VerifyByKey(const sigstore::Bundle& bundle, const sigstore::Artifact& artifact,
                    const sigstore::TrustMaterial& material, const std::string& key_file) {
-  ASSIGN_OR_RETURN(const std::string pem, ReadTextFile(key_file, kKeyFileBytes));
+  const bool is_pem = key_file.starts_with("-----BEGIN");
+  ASSIGN_OR_RETURN(const std::string pem,
+                   is_pem ? Result<std::string>(key_file) : ReadTextFile(key_file, kKeyFileBytes));
   auto key = crypto::PublicKey::FromPem(pem);
-  if (!key.ok()) return key.error().In(key_file);
+  if (!key.ok()) return key.error().In(is_pem ? "--key" : key_file);
   std::optional<Error> first;
   for (const HashAlgorithm hash : HashesOf(key->type())) {
     const auto verified = sigstore::VerifyBundle(
