@@ -5,6 +5,7 @@
 #
 #   GATEHOUSE_IMAGE      an OCI archive of Gatehouse's image; default: built from this checkout
 #   GATEHOUSE_SWARM      the program of tests/load, which `make test` builds; without it one case is left out
+#   GATEHOUSE_FORGE      the program of tests/forge, likewise; without it keyless signatures are left out
 #   GATEHOUSE_E2E_CACHE  where programs and images are kept between runs
 #   GATEHOUSE_E2E_CASES  pattern of the files of cases that are run (default: all)
 #   GATEHOUSE_E2E_SHELL  if set: a shell in the cluster after the cases, until it exits
@@ -67,5 +68,7 @@ RUN_ID=$(run_id_of $$)
 start_janitor
 GATEHOUSE_SWARM=${GATEHOUSE_SWARM:-$REPO/build/dev/bin/gatehouse-swarm}
 [ -x "$GATEHOUSE_SWARM" ] || GATEHOUSE_SWARM=
-export REPO CACHE BIN GATEHOUSE_IMAGE GATEHOUSE_SWARM RUN_ID
+GATEHOUSE_FORGE=${GATEHOUSE_FORGE:-$REPO/build/dev/bin/gatehouse-forge}
+[ -x "$GATEHOUSE_FORGE" ] || GATEHOUSE_FORGE=
+export REPO CACHE BIN GATEHOUSE_IMAGE GATEHOUSE_SWARM GATEHOUSE_FORGE RUN_ID
 contained --net --uts --ipc -- bash "$HERE/inside.sh"

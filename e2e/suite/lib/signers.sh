@@ -4,7 +4,10 @@
 
 ATTESTED=$REGISTRY/attested
 NOTARY=$REGISTRY/notary
+KEYLESS=$REGISTRY/keyless
 SOURCE=https://github.com/example/app
+WORKFLOW=$SOURCE/.github/workflows/release.yml@refs/heads/main
+ISSUER=https://token.actions.githubusercontent.com
 
 # Debian unstable has these two, and moves: what could not be had is left out.
 has() { command -v "$1" >/dev/null; }
@@ -59,6 +62,14 @@ notarize() {
     "$NOTARY@$(digest_of "$1")" >>"$LOGS/notation.log" 2>&1
 }
 
+# forge VARIANT BUNDLE...: what a workflow of GitHub leaves, by the tests' own Sigstore: there is no other to ask here.
+forge() {
+  local variant=$1
+  shift
+  "$GATEHOUSE_FORGE" "$(digest_of "$variant")" "$STATE/forge/$variant"
+  (cd "$STATE/forge/$variant" && "$SUITE/images/push_bundle.py" "http://$REGISTRY" keyless "$(digest_of "$variant")" "$@")
+}
+
 # prepare_signers: by prepare_images, which makes the keys.
 prepare_signers() {
   local tag
@@ -67,6 +78,12 @@ prepare_signers() {
   attest cosign att-bundle refs/heads/main --new-bundle-format
   attest cosign att-branch refs/heads/experiment --new-bundle-format
   cosign_with cosign sign --key "$PKI/release.key" "$ATTESTED@$(digest_of att-none)"
+  if [ -n "${GATEHOUSE_FORGE:-}" ]; then
+    for tag in keyless keyless-v2 keyless-elsewhere; do push "keyless:$tag" $tag /bin/busybox sleep 3600; done
+    forge keyless signature.json provenance.json
+    forge keyless-v2 signature-v2.json
+    forge keyless-elsewhere signature.json
+  fi
   if has cosign3; then
     for tag in cosign3 cosign3-stranger; do push_app $tag $tag; done
     cosign_with cosign3 sign --key "$PKI/release.key" "$APP@$(digest_of cosign3)"
@@ -121,6 +138,38 @@ spec:
           trustedIdentities: ["x509.subject: C=US, ST=WA, O=acme"]
     annotations: {stage: tested}
     trustRoots: [acme]
+  mode: enforce
+Y
+}
+
+# keyless_policy VARIANT...: by the workflow, under the Sigstores that signed the variants.
+keyless_policy() {
+  local variant
+  for variant in "$@"; do
+    cat <<Y
+apiVersion: gatehouse.dev/v1alpha1
+kind: TrustRoot
+metadata: {name: $variant}
+spec:
+  sigstore:
+    trustedRoot: $(jq -c . "$STATE/forge/$variant/trusted_root.json")
+---
+Y
+  done
+  cat <<Y
+apiVersion: gatehouse.dev/v1alpha1
+kind: ImagePolicy
+metadata: {name: keyless}
+spec:
+  images: [{glob: "${KEYLESS_GLOB:-$KEYLESS}"}]
+  authorities:
+  - name: workflow
+    keyless:
+      identities:
+      - issuer: $ISSUER
+        subjectRegExp: $SOURCE/[.]github/workflows/.*@refs/heads/main
+        claims: {sourceRepositoryURI: $SOURCE}
+    trustRoots: [$(sed 's/ /, /g' <<<"$*")]
   mode: enforce
 Y
 }
