@@ -44,6 +44,12 @@ bool NamesTag(const std::string& ref_name, std::string_view tag) {
   return reference.ok() && reference->tag() == tag;
 }
 
+// Whether `cosign save` wrote this for an image, whose name it then has as well.
+bool IsSavedForAnImage(const image::Descriptor& descriptor) {
+  std::string kind = Annotation(descriptor, kCosignKind);
+  return kind == std::string(kCosignPrefix) + "sigs" || kind == std::string(kCosignPrefix) + "atts";
+}
+
 // The digest that a tag sha256-HEX[.sig|.att|.sbom] is about, which is no image itself.
 std::optional<Digest> DigestOfTag(std::string_view tag) {
   std::size_t dash = tag.find('-');
@@ -173,6 +179,7 @@ Result<std::unique_ptr<Layout>> Layout::Open(const std::string& path) {
 std::vector<std::string> Layout::Tags() const {
   std::set<std::string> tags;
   for (const image::Descriptor& each : index_.manifests) {
+    if (IsSavedForAnImage(each)) continue;
     std::string name = Annotation(each, kRefName);
     std::size_t colon = name.rfind(':');
     if (colon != std::string::npos && NamesTag(name, name.substr(colon + 1))) name = name.substr(colon + 1);
@@ -185,9 +192,8 @@ Result<Digest> Layout::OnlyImage() const {
   std::set<std::string> images;
   std::optional<Digest> only;
   for (const image::Descriptor& each : index_.manifests) {
-    std::string kind = Annotation(each, kCosignKind);
-    bool of_cosign = kind.starts_with(kCosignPrefix) && !kind.starts_with(std::string(kCosignPrefix) + "image");
-    if (of_cosign || !each.artifact_type.empty() || DigestOfTag(Annotation(each, kRefName)).has_value()) continue;
+    bool beside = IsSavedForAnImage(each) || !each.artifact_type.empty();
+    if (beside || DigestOfTag(Annotation(each, kRefName)).has_value()) continue;
     ASSIGN_OR_RETURN(auto content, Read(each.digest, limits::kManifestBytes, each.media_type));
     if (!content.has_value()) continue;
     auto parsed = image::ParseManifest(content->bytes(), content->content_type());
@@ -210,9 +216,7 @@ Result<Digest> Layout::OnlyImage() const {
 Result<const image::Descriptor*> Layout::FindTag(std::string_view tag) const {
   const image::Descriptor* found = nullptr;
   for (const image::Descriptor& each : index_.manifests) {
-    if (!NamesTag(Annotation(each, kRefName), tag) || Annotation(each, kCosignKind).ends_with("/sigs") ||
-        Annotation(each, kCosignKind).ends_with("/atts"))
-      continue;
+    if (!NamesTag(Annotation(each, kRefName), tag) || IsSavedForAnImage(each)) continue;
     if (found != nullptr && found->digest != each.digest)
       return Bad(folder_->path() + "/index.json", "names two manifests '" + Printable(tag, 130) + "'");
     found = &each;

@@ -34,6 +34,7 @@ struct EmptyLayout {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static const EmptyLayout kFolder;
+  fs::remove(kFolder.path / "index.json");  // a file that is cut to nothing and written again is flushed to the disk
   std::ofstream(kFolder.path / "index.json", std::ios::binary) << gatehouse::AsText({data, size});
   auto layout = registry::Layout::Open(kFolder.path.string());
   if (!layout.ok()) {

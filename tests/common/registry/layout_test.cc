@@ -57,7 +57,10 @@ class LayoutTest : public testing::Test {
   }
   ~LayoutTest() override { fs::remove_all(root_); }
 
-  void Write(const fs::path& name, const std::string& text) { std::ofstream(folder_ / name) << text; }
+  void Write(const fs::path& name, const std::string& text) {
+    fs::remove(folder_ / name);  // a file that is cut to nothing and written again is flushed to the disk
+    std::ofstream(folder_ / name) << text;
+  }
   static fs::path PathOf(const Digest& digest) { return fs::path("blobs") / "sha256" / std::string(digest.hex()); }
   Digest PutBlob(const std::string& bytes) {
     Digest digest = DigestOf(bytes);
@@ -216,6 +219,7 @@ TEST_F(LayoutTest, SignaturesAsCosignSavesThem) {
   EXPECT_EQ((*ByTag(*layout, tag + ".sig"))->digest(), signatures);
   EXPECT_EQ((*ByTag(*layout, tag + ".att"))->digest(), attestations);
   EXPECT_EQ(*layout->OnlyImage(), image);
+  EXPECT_THAT(layout->Tags(), ElementsAre("v1"));
   EXPECT_FALSE(ByTag(*layout, "sha256-" + std::string(signatures.hex()) + ".sig")->has_value()) << "of another image";
   Put(ManifestJson("2"), "", kManifestType, {{"kind", cosign + "image"}});
   EXPECT_FALSE(ByTag(*Open(), tag + ".sig")->has_value()) << "with two images it is not said whose they are";
