@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # other files read what is set here
 # What others sign with: cosign 2 and 3, notation. Images of repositories of their
 # own, so that each has a policy of its own.
 
@@ -169,7 +169,7 @@ spec:
       - issuer: $ISSUER
         subjectRegExp: $SOURCE/[.]github/workflows/.*@refs/heads/main
         claims: {sourceRepositoryURI: $SOURCE}
-    trustRoots: [$(sed 's/ /, /g' <<<"$*")]
+    trustRoots: [$(IFS=,; echo "$*")]
   mode: enforce
 Y
 }
