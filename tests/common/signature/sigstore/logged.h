@@ -33,13 +33,14 @@ inline LogEntry EntryOf(const fakes::JsonValue& json) {
     entry.integrated_time = WallTime(std::chrono::seconds(NumberOf(time)));
   }
   if (const auto* promise = json.At({"inclusionPromise", "signedEntryTimestamp"})) entry.promise = BytesOf(promise);
-  if (const auto* proof = json.Find("inclusionProof")) {
-    entry.proof.emplace();
-    entry.proof->log_index = NumberOf(proof->Find("logIndex"));
-    entry.proof->root_hash = BytesOf(proof->Find("rootHash"));
-    entry.proof->tree_size = NumberOf(proof->Find("treeSize"));
-    for (const fakes::JsonValue& hash : proof->Find("hashes")->elements) entry.proof->hashes.push_back(BytesOf(&hash));
-    entry.proof->checkpoint = proof->TextAt({"checkpoint", "envelope"});
+  if (const auto* json_proof = json.Find("inclusionProof")) {
+    LogEntry::Proof proof;
+    proof.log_index = NumberOf(json_proof->Find("logIndex"));
+    proof.root_hash = BytesOf(json_proof->Find("rootHash"));
+    proof.tree_size = NumberOf(json_proof->Find("treeSize"));
+    for (const fakes::JsonValue& hash : json_proof->Find("hashes")->elements) proof.hashes.push_back(BytesOf(&hash));
+    proof.checkpoint = json_proof->TextAt({"checkpoint", "envelope"});
+    entry.proof = std::move(proof);
   }
   entry.body = std::string(AsText(BytesOf(json.Find("canonicalizedBody"))));
   return entry;

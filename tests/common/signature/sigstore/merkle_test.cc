@@ -103,6 +103,15 @@ TEST(Inclusion, Bounds) {
   }
 }
 
+// Beyond the top of the tree there is nothing, whatever it would hash to.
+TEST(Inclusion, ProofBeyondTheTop) {
+  const Bytes leaf = ToBytes("x");
+  const Bytes sibling(32, 5);
+  const Bytes higher = fakes::MerkleRoot({sibling, fakes::MerkleLeaf(leaf)});
+  EXPECT_EQ(Outcome(VerifyInclusion(leaf, 1, 2, {sibling}, higher)), "ok");
+  EXPECT_EQ(Outcome(VerifyInclusion(leaf, 0, 1, {sibling}, higher)), "log-proof-invalid");
+}
+
 // The deepest tree that an index can name: 63 levels, all of them on the left edge.
 TEST(Inclusion, DeepestTree) {
   const Bytes leaf = ToBytes("x");
