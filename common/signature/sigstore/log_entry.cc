@@ -165,6 +165,16 @@ void ReadInTotoV1(ObjectReader& spec, EntryBody& body) {
   });
 }
 
+// {"content": {"hash", "payloadHash"?}, "publicKey"}. The first is over the envelope's JSON, signatures and all.
+void ReadInTotoOld(ObjectReader& spec, EntryBody& body) {
+  spec.Object("content", Presence::kRequired, [&](ObjectReader& content) {
+    ReadHash(content, "hash", body);
+    EntryBody payload{.kind = body.kind, .digest = {}, .signatures = {}};
+    if (content.Has("payloadHash")) ReadHash(content, "payloadHash", payload);
+  });
+  ReadPem(spec, "publicKey", body.signatures.emplace_back());
+}
+
 // {"hashedRekordV002": {"data", "signature"}}
 void ReadHashedRekordV2(ObjectReader& spec, EntryBody& body) {
   spec.Object("hashedRekordV002", Presence::kRequired, [&](ObjectReader& entry) {
@@ -188,10 +198,11 @@ struct KindReader {
   Kind value;
   void (*read)(ObjectReader&, EntryBody&);
 };
-constexpr std::array<KindReader, 5> kKinds = {{
+constexpr std::array<KindReader, 6> kKinds = {{
     {"hashedrekord", "0.0.1", Kind::kHashedRekordV1, ReadHashedRekordV1},
     {"dsse", "0.0.1", Kind::kDsseV1, ReadDsseV1},
     {"intoto", "0.0.2", Kind::kInTotoV1, ReadInTotoV1},
+    {"intoto", "0.0.1", Kind::kInTotoOld, ReadInTotoOld},
     {"hashedrekord", "0.0.2", Kind::kHashedRekordV2, ReadHashedRekordV2},
     {"dsse", "0.0.2", Kind::kDsseV2, ReadDsseV2},
 }};
@@ -208,6 +219,10 @@ bool IsOf(const EntryBody::Signature& signature, const SignedContent& content) {
 
 // Of what the entry says that it is a digest of: nothing if we do not have it.
 std::optional<Bytes> DigestOf(const EntryBody& body, const SignedContent& content) {
+  if (body.kind == Kind::kInTotoOld) {
+    const bool known = content.envelope != nullptr && content.envelope_json;
+    return known ? std::optional(crypto::Hash(body.hash, AsBytes(*content.envelope_json))) : std::nullopt;
+  }
   const bool of_payload = body.kind == Kind::kDsseV1 || body.kind == Kind::kInTotoV1 || body.kind == Kind::kDsseV2;
   if (content.message != nullptr) {
     if (of_payload) return std::nullopt;
@@ -274,8 +289,10 @@ Status CompareEntryBody(const EntryBody& body, const SignedContent& content) {
   if (body.signatures.size() != signatures.size()) return Mismatch("the entry has another number of signatures");
   for (const EntryBody::Signature& signature : body.signatures) {
     // Rekor sorts them; each one of the content may be taken once.
-    const auto same = std::find_if(signatures.begin(), signatures.end(),
-                                   [&](const Bytes* bytes) { return *bytes == signature.signature; });
+    const auto same = std::find_if(signatures.begin(), signatures.end(), [&](const Bytes* bytes) {
+      // The hash of the whole envelope was of this one, too.
+      return body.kind == Kind::kInTotoOld || *bytes == signature.signature;
+    });
     if (same == signatures.end()) return Mismatch("the entry is for another signature");
     signatures.erase(same);
     if (!IsOf(signature, content)) return Mismatch("the entry is for another key or certificate");

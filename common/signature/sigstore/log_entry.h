@@ -1,5 +1,5 @@
 // Internal to this folder: the canonicalised bodies of log entries. Rekor v1: rekor/pkg/types/{hashedrekord/v0.0.1,
-// dsse/v0.0.1, intoto/v0.0.2}; Rekor v2: rekor-tiles api/proto/rekor/v2 and rekor-v2-spec section 6.1.
+// dsse/v0.0.1, intoto/v0.0.1, intoto/v0.0.2}; Rekor v2: rekor-tiles api/proto/rekor/v2 and rekor-v2-spec section 6.1.
 #pragma once
 
 #include <string>
@@ -12,14 +12,14 @@
 namespace gatehouse::signature::sigstore {
 
 struct EntryBody {
-  enum class Kind : std::uint8_t { kHashedRekordV1, kDsseV1, kInTotoV1, kHashedRekordV2, kDsseV2 };
+  enum class Kind : std::uint8_t { kHashedRekordV1, kDsseV1, kInTotoV1, kInTotoOld, kHashedRekordV2, kDsseV2 };
   Kind kind;
   // Of what was signed: the message, or for kDsseV1, kInTotoV1 and kDsseV2 the envelope's payload. (kHashedRekordV2 of
-  // an envelope: its pre-authentication encoding.)
+  // an envelope: its pre-authentication encoding. kInTotoOld: its JSON.)
   HashAlgorithm hash = HashAlgorithm::kSha256;
   Bytes digest;
   struct Signature {
-    Bytes signature;
+    Bytes signature;                      // kInTotoOld: empty
     bool certificate = false;             // else a public key
     Bytes der;                            // of the certificate, or the SubjectPublicKeyInfo or RSAPublicKey
     bool pkcs1 = false;                   // the latter

@@ -23,6 +23,10 @@ struct SignedContent {
   Bytes digest = {};
   // Of a message: its bytes, if the caller has them; an entry that names another hash can then be compared as well.
   std::optional<BytesView> bytes = {};
+  // Of an envelope: its JSON as it was uploaded, byte for byte, if the caller has it (a legacy layer's blob). Entries
+  // of kind intoto 0.0.1, which cosign made until 2.1, hold its hash and nothing of the signature: without it they
+  // cannot be compared.
+  std::optional<std::string_view> envelope_json = {};
   // Which key: the leaf certificate, or the key of the trust document.
   const crypto::Certificate* certificate = nullptr;
   const crypto::PublicKey* key = nullptr;  // never null
@@ -38,14 +42,13 @@ struct VerifiedEntry {
 // In this order: the log is found by its id among those of the material; the promise (SET) over {body, integratedTime,
 // logID, logIndex} and the inclusion proof with its checkpoint are verified, each that is there, and at least one must
 // be, v2 always a proof; the log must be in its time at the integrated time; then the body must be of
-// `content`: its kind (hashedrekord 0.0.1, dsse 0.0.1, intoto 0.0.2; v2 hashedrekord and dsse 0.0.2), digest, signature
-// and key are compared with what was verified, byte for byte. The caller still compares the integrated time with the
-// certificate.
-// An entry without a promise has no time of its own: then the log must have been in its time at one of `times`, the
-// trusted times that the caller has (verified timestamps over the same signature, integrated times of other entries);
-// and if there is none, it must be a log in use, one whose window has no end.
-// Errors: kLogUntrusted (no log of the material has this id, or none at that time: such an entry vouches for nothing,
-// and is no reason to refuse the rest), kLogEntryMalformed, kLogProofInvalid, kLogEntryMismatch, kLimitExceeded.
+// `content`: its kind (hashedrekord 0.0.1, dsse 0.0.1, intoto 0.0.2 and 0.0.1; v2 hashedrekord and dsse 0.0.2), digest,
+// signature and key are compared with what was verified, byte for byte. The caller still compares the integrated time
+// with the certificate. An entry without a promise has no time of its own: then the log must have been in its time at
+// one of `times`, the trusted times that the caller has (verified timestamps over the same signature, integrated times
+// of other entries); and if there is none, it must be a log in use, one whose window has no end. Errors: kLogUntrusted
+// (no log of the material has this id, or none at that time: such an entry vouches for nothing, and is no reason to
+// refuse the rest), kLogEntryMalformed, kLogProofInvalid, kLogEntryMismatch, kLimitExceeded.
 [[nodiscard]] Result<VerifiedEntry> VerifyEntry(const LogEntry& entry, const SignedContent& content,
                                                 const TrustMaterial& material, std::span<const WallTime> times = {});
 

@@ -649,6 +649,47 @@ TEST(Envelopes, InTotoSignatureInTheUrlSafeAlphabet) {
   EXPECT_TRUE(url_safe);
 }
 
+// cosign until 2.1: the hash of the envelope's JSON, and the key. Nothing else says which signature it is.
+TEST(Envelopes, InTotoOfTheFirstVersion) {
+  FakeSigstore sigstore;
+  const TrustMaterial material = sigstore.Trust();
+  const Signed made = Signed::Dsse(sigstore, kPayload, {});
+  const std::string json = made.bundle.json.Find("dsseEnvelope")->Write();
+  const auto hash = [](std::string_view text) {
+    return R"({"algorithm":"sha256","value":")" + EncodeHex(crypto::Hash(HashAlgorithm::kSha256, AsBytes(text))) +
+           R"("})";
+  };
+  const auto add = [&](const std::string& content, const std::string& pem) {
+    const std::string body = R"({"apiVersion":"0.0.1","kind":"intoto","spec":{"content":{)" + content +
+                             R"(},"publicKey":")" + EncodeBase64(AsBytes(pem)) + R"("}})";
+    return EntryOf(sigstore.rekor_v1().Add("intoto", "0.0.1", body));
+  };
+  const std::string pem = made.bundle.certificate->pem;
+  const std::string both = R"("hash":)" + hash(json) + R"(,"payloadHash":)" + hash(kPayload);
+  SignedContent content = made.Content();
+  content.envelope_json = json;
+  EXPECT_EQ(Explain(VerifyEntry(add(both, pem), content, material)), "ok");
+  EXPECT_EQ(Explain(VerifyEntry(add(R"("hash":)" + hash(json), pem), content, material)), "ok");
+
+  EXPECT_EQ(Outcome(VerifyEntry(add(both, sigstore.Issue().pem), content, material)), "log-entry-mismatch");
+  EXPECT_EQ(Outcome(VerifyEntry(add(both, content.key->Pem()), content, material)), "log-entry-mismatch");
+  EXPECT_EQ(Outcome(VerifyEntry(add(R"("hash":)" + hash(json + " "), pem), content, material)), "log-entry-mismatch");
+  EXPECT_EQ(Outcome(VerifyEntry(add(R"("payloadHash":)" + hash(kPayload), pem), content, material)),
+            "log-entry-malformed");
+  EXPECT_EQ(Outcome(VerifyEntry(add(both + R"(,"x":1)", pem), content, material)), "log-entry-malformed");
+  content.envelope_json.reset();
+  EXPECT_EQ(Outcome(VerifyEntry(add(both, pem), content, material)), "log-entry-mismatch");
+  content.envelope_json = json;
+  Envelope two = *content.envelope;
+  two.signatures.push_back(two.signatures.front());
+  content.envelope = &two;
+  EXPECT_EQ(Outcome(VerifyEntry(add(both, pem), content, material), "another number"), "log-entry-mismatch");
+  const Signed message = Signed::Message(sigstore, kPayload, {});
+  content = message.Content();
+  content.envelope_json = json;
+  EXPECT_EQ(Outcome(VerifyEntry(add(both, pem), content, material)), "log-entry-mismatch");
+}
+
 // --- version 2
 
 class Version2 : public testing::Test {
