@@ -107,11 +107,10 @@ Result<std::vector<Bytes>> ChainOf(const cose::Sign1& message) {
 }
 
 Result<Bytes> ReadUnprotected(const CborValue& map) {
+  // Algorithm, critical list and content type are in the protected header, so ParseSign1() has let none of them stand
+  // here; the names of Notation that are optional there are nobody's word here.
   for (const auto& [label, value] : map.members()) {
-    const std::optional<std::int64_t> number = label.AsInt();
-    const bool misplaced = number ? *number >= kAlgorithmLabel && *number <= kContentTypeLabel
-                                  : IsProtectedName(label.AsText().value_or(""));
-    if (misplaced) {
+    if (IsProtectedName(label.AsText().value_or(""))) {
       return MalformedEnvelope("'" + Printable(NameOf(label), 64) + "' belongs into the protected header");
     }
   }

@@ -377,6 +377,15 @@ TEST(NotationEnvelope, JwsForms) {
             "envelope-malformed");
 }
 
+TEST(NotationEnvelope, ANameMustNotStandInBothHeaders) {
+  NotationOptions options = WithHeader(false, "com.example", "a");
+  EXPECT_EQ(OutcomeOf(options), "ok");
+  options.edit_envelope = [](JsonValue& envelope) {
+    envelope.Member("header").Member("com.example") = JsonValue::String("a");
+  };
+  EXPECT_EQ(OutcomeOf(options), "envelope-malformed");
+}
+
 TEST(NotationEnvelope, CoseForms) {
   EXPECT_EQ(OutcomeOf({.cose = true, .tagged = false}), "envelope-malformed");
   const Bytes chain = cbor::Int(33);
