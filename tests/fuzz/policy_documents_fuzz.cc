@@ -18,12 +18,40 @@ void CheckValues(const gatehouse::appraisal::TpmReference& reference) {
   }
 }
 
+void CheckVouching(const gatehouse::policy::Vouching& vouching, bool keyless) {
+  // A reference to nothing is an error in files; what a repository is yet to give is said.
+  FUZZ_CHECK((vouching.material != nullptr) == (!vouching.trust_roots.empty() && vouching.missing.empty()));
+  FUZZ_CHECK(!keyless || !vouching.trust_roots.empty());
+  FUZZ_CHECK(!keyless || vouching.times >= 1);
+  FUZZ_CHECK(vouching.times >= vouching.timestamps);
+  if (vouching.trust_roots.empty()) FUZZ_CHECK(vouching.logs + vouching.scts + vouching.times == 0);
+}
+
+void CheckAuthority(const gatehouse::policy::Authority& authority) {
+  namespace policy = gatehouse::policy;
+  FUZZ_CHECK(authority.attestations.empty() || authority.annotations.empty());
+  for (const auto& attestation : authority.attestations) FUZZ_CHECK(!attestation.predicate_types.empty());
+  if (const auto* key = std::get_if<policy::KeyAuthority>(&authority.rule)) CheckVouching(key->vouching, false);
+  if (const auto* keyless = std::get_if<policy::KeylessAuthority>(&authority.rule)) {
+    CheckVouching(keyless->vouching, true);
+    FUZZ_CHECK(!keyless->identities.empty());
+    for (const auto& identity : keyless->identities) FUZZ_CHECK(identity.subject.has_value());
+  }
+  if (const auto* notation = std::get_if<policy::NotationAuthority>(&authority.rule)) {
+    FUZZ_CHECK(notation->missing.empty() && !notation->trust_roots.empty() && authority.attestations.empty());
+    for (const auto& statement : notation->policy.statements) {
+      for (const auto& store : statement.trust_stores) FUZZ_CHECK(!notation->stores.at(store).empty());
+    }
+  }
+}
+
 void CheckSet(const PolicySet& set) {
   FUZZ_CHECK(set.policy_generation.size() == 64 && set.trust_generation.size() == 64);
   for (const auto& policy : set.image_policies) {
     FUZZ_CHECK(policy.namespace_name.empty() && !policy.name.empty() && policy.generation.size() == 64);
     FUZZ_CHECK(!policy.images.empty() && !policy.authorities.empty());
     FUZZ_CHECK(policy.required >= 1 && policy.required <= policy.authorities.size());
+    for (const auto& authority : policy.authorities) CheckAuthority(authority);
   }
   for (const auto& policy : set.namespaced_policies) {
     FUZZ_CHECK(!policy.namespace_name.empty() && policy.namespace_selector.empty());
@@ -42,6 +70,9 @@ void CheckSet(const PolicySet& set) {
   }
   for (const auto& root : set.trust_roots) {
     for (const auto& certificate : root.tpm) FUZZ_CHECK(certificate.IsCa());
+    FUZZ_CHECK(!root.tpm.empty() || root.sigstore || root.tuf || !root.notation.empty());
+    FUZZ_CHECK(!root.sigstore || !root.tuf);
+    for (const auto& [store, certificates] : root.notation) FUZZ_CHECK(!certificates.empty());
   }
   for (const auto& [name, labels] : set.namespaces) {
     FUZZ_CHECK(set.NamespaceLabels(name)->at("kubernetes.io/metadata.name") == name);

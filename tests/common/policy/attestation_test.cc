@@ -259,5 +259,36 @@ TEST(Attestations, ConditionsAreOfThePredicate) {
   EXPECT_THAT(Refusal(requirement, kType, "[]"), HasSubstr("/findings leads through"));
 }
 
+// The example of docs/policies.md, of what Trivy and cosign make of a scan.
+TEST(Attestations, NoCriticalFindingThatIsOlderThanThirtyDays) {
+  const std::string kType = "https://cosign.sigstore.dev/attestation/vuln/v1";
+  const std::string kRules = R"(where:
+            - {path: /metadata/scanFinishedOn, newerThan: 24h}
+            - path: /scanner/result/Results
+              none:
+                - {path: /Vulnerabilities, exists: true}
+                - path: /Vulnerabilities
+                  any: [{path: /Severity, equals: CRITICAL}, {path: /PublishedDate, olderThan: 720h}])";
+  AttestationRequirement requirement = Requirement(kRules, "vuln");
+  auto scan = [](const std::string& results, const std::string& when = "2026-11-22T06:00:00Z") {
+    return R"({"scanner":{"uri":"pkg:github/aquasecurity/trivy@1","result":{"SchemaVersion":2,"Results":)" + results +
+           R"(}},"metadata":{"scanStartedOn":"2026-11-22T05:00:00Z","scanFinishedOn":")" + when + "\"}}";
+  };
+  const std::string kOld = R"({"Severity":"CRITICAL","PublishedDate":"2026-01-01T00:00:00Z"})";
+  const std::string kNew = R"({"Severity":"CRITICAL","PublishedDate":"2026-11-20T00:00:00Z"})";
+  const std::string kMinor = R"({"Severity":"LOW","PublishedDate":"2020-01-01T00:00:00Z"})";
+  const std::string kClean = R"({"Target":"go.mod"})";
+  auto result = [](const std::string& findings) {
+    return R"({"Target":"debian","Vulnerabilities":[)" + findings + "]}";
+  };
+  EXPECT_EQ(Refusal(requirement, kType, scan("[" + kClean + "," + result(kMinor + "," + kNew) + "]")), "");
+  EXPECT_EQ(Refusal(requirement, kType, scan("[]")), "");
+  EXPECT_THAT(Refusal(requirement, kType, scan("[" + kClean + "," + result(kMinor + "," + kOld) + "]")),
+              HasSubstr("/scanner/result/Results/1 is what must not be"));
+  EXPECT_NE(Refusal(requirement, kType, scan("[" + kClean + "]", "2026-11-20T00:00:00Z")), "") << "an old scan";
+  EXPECT_NE(Refusal(requirement, kType, scan("[" + result(R"({"Severity":"CRITICAL"})") + "]")), "") << "no date";
+  EXPECT_NE(Refusal(requirement, kType, scan("null")), "");
+}
+
 }  // namespace
 }  // namespace gatehouse::policy
