@@ -24,7 +24,8 @@ TEST_F(ImageGate, SignedImageIsAdmittedWithTheAuthorityThatVouches) {
   EXPECT_TRUE(decision.allowed());
   EXPECT_TRUE(decision.findings().empty());
   ASSERT_EQ(decision.approvals().size(), 1U);
-  EXPECT_EQ(decision.approvals()[0].by, "release (key " + std::string(key.Public().Fingerprint().hex().substr(0, 16)) + ")");
+  EXPECT_EQ(decision.approvals()[0].by,
+            "release (key " + std::string(key.Public().Fingerprint().hex().substr(0, 16)) + ")");
   EXPECT_EQ(decision.approvals()[0].subject, "registry.example/app@" + image.text());
 }
 
