@@ -15,6 +15,8 @@ void AddRegistryOptions(CLI::App& command, gatehouse::cli::Options& options) {
   command.add_option("--registry-ca", options.registry.ca_file, "PEM file of certificate authorities for registries");
   command.add_option("--docker-config", options.registry.docker_config,
                      "registry credentials in dockerconfigjson form");
+  command.add_option("--credential-helper", options.registry.credential_helpers,
+                     "NAME: docker-credential-NAME in PATH may be run for --docker-config (repeatable)");
   command.add_option("--timeout", options.registry.timeout_seconds, "seconds for each decision")
       ->check(CLI::Range(1, 600));
 }
@@ -87,7 +89,8 @@ int Run(int argc, char** argv) {
   CLI::App& verify = *app.add_subcommand("verify", "verify something against policies");
   verify.require_subcommand(1);
   CLI::App& image = *verify.add_subcommand("image", "whether an image would be admitted");
-  image.add_option("REF", options.image, "image reference")->required();
+  image.add_option("REF", options.image, "image reference, or oci:DIR[:TAG] for an image layout on disk")->required();
+  image.add_option("--as", options.image_as, "the image reference by which policies know what is in a layout");
   image.add_option("--namespace,-n", options.namespace_name, "as if in this namespace");
   add_policy(image);
   AddRegistryOptions(image, options);

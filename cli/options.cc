@@ -1,15 +1,20 @@
 #include "cli/options.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <iostream>
 
 #include "cli/trust.h"
+#include "common/base/command.h"
 #include "common/base/encoding.h"
 #include "common/base/file.h"
 #include "common/base/limits.h"
 #include "common/codec/json.h"
 #include "common/net/https_transport.h"
+#include "common/registry/credential_helper.h"
+#include "common/revocation/revocation.h"
 
 namespace gatehouse::cli {
 namespace {
@@ -49,6 +54,31 @@ Result<net::TransportOptions> TransportFor(const RegistryOptions& options) {
   return transport;
 }
 
+// The helpers that the caller named; each sees the caller's environment, as it does when docker runs it.
+Result<registry::CredentialProviders> ProvidersFor(const RegistryOptions& options) {
+  static const SystemClock kClock;
+  std::map<std::string, std::shared_ptr<registry::CredentialProvider>> helpers;
+  for (const std::string& name : options.credential_helpers) {
+    registry::CredentialHelperOptions helper{.name = name, .file = ""};
+    for (char** line = environ; *line != nullptr; ++line) {
+      const std::string_view text(*line);
+      const std::size_t equals = text.find('=');
+      if (equals != std::string_view::npos) helper.environment.emplace(text.substr(0, equals), text.substr(equals + 1));
+    }
+    const bool is_path = name.find('/') != std::string::npos;
+    if (!is_path) helper.file = FindCommand("docker-credential-" + name, helper.environment["PATH"]);
+    if (helper.file.empty())
+      return Error{Reason::kUsage, "--credential-helper",
+                   "docker-credential-" + Printable(name, 100) + " is not in PATH"};
+    helpers[name] = std::make_shared<registry::CredentialHelper>(std::move(helper), kClock);
+  }
+  if (helpers.empty()) return registry::CredentialProviders();
+  return registry::CredentialProviders([helpers](const std::string& name) {
+    auto found = helpers.find(name);
+    return found == helpers.end() ? nullptr : found->second;
+  });
+}
+
 }  // namespace
 
 Result<std::unique_ptr<net::HttpTransport>> MakeTransport(const RegistryOptions& options) {
@@ -78,11 +108,17 @@ std::shared_ptr<const policy::PolicySet> LoadOrComplain(const std::vector<std::s
 
 struct LocalGate::Impl {
   Impl(std::unique_ptr<net::HttpTransport> transport_made, const Options& options,
-       std::shared_ptr<const policy::PolicySet> set_loaded, registry::Credentials credentials_read)
+       std::shared_ptr<const policy::PolicySet> set_loaded, registry::Credentials credentials_read,
+       std::unique_ptr<registry::ImageSource> images_given)
       : transport(std::move(transport_made)),
         client(*transport, clock, {.insecure_hosts = options.registry.insecure}),
+        images(std::move(images_given)),
         cache(clock, {}, [](std::string_view) {}),
-        verifier(client, cache, clock, {}),
+        revocation(*transport, clock, {.cache_bytes = limits::kRevocationCacheBytes}),
+        verifier(
+            images == nullptr ? client : *images, cache, clock,
+            {.revocation = [this](const auto& path, const auto& signed_at,
+                                  const Deadline& deadline) { return revocation.Check(path, signed_at, deadline); }}),
         nodes(options.trusted_nodes, clock),
         set(std::move(set_loaded)),
         credentials(std::make_shared<const registry::Credentials>(std::move(credentials_read))),
@@ -93,7 +129,9 @@ struct LocalGate::Impl {
   SystemClock clock;
   std::unique_ptr<net::HttpTransport> transport;
   registry::Client client;
+  std::unique_ptr<registry::ImageSource> images;
   gate::VerificationCache cache;
+  revocation::Checker revocation;
   gate::ImageVerifier verifier;
   NamedNodes nodes;
   std::shared_ptr<const policy::PolicySet> set;
@@ -105,17 +143,23 @@ struct LocalGate::Impl {
 LocalGate::LocalGate(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 LocalGate::~LocalGate() = default;
 
-Result<std::unique_ptr<LocalGate>> LocalGate::Make(const Options& options,
-                                                   std::shared_ptr<const policy::PolicySet> set) {
+Result<std::unique_ptr<LocalGate>> LocalGate::Make(const Options& options, std::shared_ptr<const policy::PolicySet> set,
+                                                   std::unique_ptr<registry::ImageSource> images) {
   ASSIGN_OR_RETURN(auto transport, MakeTransport(options.registry));
   registry::Credentials credentials;
+  if (options.registry.docker_config.empty() && !options.registry.credential_helpers.empty())
+    return Error{Reason::kUsage, "--credential-helper",
+                 "says who may be run for the file of --docker-config: give both"};
   if (!options.registry.docker_config.empty()) {
     ASSIGN_OR_RETURN(std::string text, ReadTextFile(options.registry.docker_config, limits::kDockerConfigBytes));
-    ASSIGN_OR_RETURN(credentials, registry::Credentials::FromDockerConfig(text, options.registry.docker_config));
+    ASSIGN_OR_RETURN(auto providers, ProvidersFor(options.registry));
+    ASSIGN_OR_RETURN(credentials,
+                     registry::Credentials::FromDockerConfig(text, options.registry.docker_config, providers));
   }
   const SystemClock clock;
   set = WithTrustFetched(std::move(set), *transport, clock, std::chrono::seconds(options.registry.timeout_seconds));
-  auto impl = std::make_unique<Impl>(std::move(transport), options, std::move(set), std::move(credentials));
+  auto impl =
+      std::make_unique<Impl>(std::move(transport), options, std::move(set), std::move(credentials), std::move(images));
   return std::unique_ptr<LocalGate>(new LocalGate(std::move(impl)));
 }
 

@@ -19,7 +19,8 @@ enum ExitCode : int { kAdmitted = 0, kRefused = 1, kUsageOrPolicy = 2, kCouldNot
 struct RegistryOptions {
   std::vector<std::string> insecure;  // host:port reached by plain HTTP
   std::string ca_file;
-  std::string docker_config;  // dockerconfigjson
+  std::string docker_config;                    // dockerconfigjson
+  std::vector<std::string> credential_helpers;  // NAME of docker-credential-NAME that may be run for it
   int timeout_seconds = 30;
 };
 
@@ -53,7 +54,8 @@ struct Options {
   bool json = false;
   RegistryOptions registry;
   // verify image
-  std::string image;
+  std::string image;     // REF, or oci:DIR[:TAG]
+  std::string image_as;  // the name by which policies know an image that has none of a registry
   std::string namespace_name = "default";
   // policy test
   std::string review_file;
@@ -82,9 +84,11 @@ struct Options {
 // A gate over real registries, as the webhook has it, without its memory.
 class LocalGate {
  public:
-  // Errors: kConfigInvalid, kFileUnreadable.
+  // `images`: where images come from in place of registries; null: from those. Errors: kConfigInvalid,
+  // kFileUnreadable.
   [[nodiscard]] static Result<std::unique_ptr<LocalGate>> Make(const Options& options,
-                                                               std::shared_ptr<const policy::PolicySet> set);
+                                                               std::shared_ptr<const policy::PolicySet> set,
+                                                               std::unique_ptr<registry::ImageSource> images = nullptr);
   ~LocalGate();
   [[nodiscard]] gate::Decision Decide(const admission::ReviewRequest& request);
 

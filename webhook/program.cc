@@ -130,7 +130,12 @@ Status Program::StartGate() {
   RETURN_IF_ERROR(StartTrust());
   cache_ = std::make_unique<gate::VerificationCache>(clock_, config_.cache,
                                                      [this](std::string_view event) { metrics_.CountCache(event); });
-  verifier_ = std::make_unique<gate::ImageVerifier>(*client_, *cache_, clock_, gate::ImageVerifier::Options{});
+  verifier_ = std::make_unique<gate::ImageVerifier>(
+      *client_, *cache_, clock_,
+      gate::ImageVerifier::Options{
+          .revocation = [this](const auto& path, const auto& signed_at, const Deadline& deadline) {
+            return revocation_->Check(path, signed_at, deadline);
+          }});
   const gate::NodeTrustSource* nodes = nullptr;
   if (cluster_ != nullptr) {
     nodes = &cluster_->nodes();
@@ -156,6 +161,8 @@ Status Program::StartTrust() {
   trust_ = std::make_unique<TrustKeeper>(*trust_transport_, clock_, log_,
                                          TrustKeeperOptions{.folder = config_.trust.folder});
   (void)trust_->Apply(policies().Current());  // begins to ask
+  revocation_ = std::make_unique<revocation::Checker>(
+      *trust_transport_, clock_, revocation::Options{.cache_bytes = limits::kRevocationCacheBytes});
   return Ok();
 }
 

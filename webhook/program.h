@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "common/registry/client.h"
+#include "common/revocation/revocation.h"
 #include "webhook/attestation.h"
 #include "webhook/credentials/pull_secrets.h"
 #include "webhook/server/descriptors.h"
@@ -59,6 +60,7 @@ class Program {
   std::unique_ptr<PullSecrets> pull_secrets_;  // with a cluster
   std::unique_ptr<net::HttpTransport> trust_transport_;
   std::unique_ptr<TrustKeeper> trust_;
+  std::unique_ptr<revocation::Checker> revocation_;
   std::unique_ptr<gate::VerificationCache> cache_;
   std::unique_ptr<gate::ImageVerifier> verifier_;
   std::unique_ptr<gate::NodeTrustSource> no_nodes_;
