@@ -100,17 +100,20 @@ Result<Target> Client::Impl::TargetOf(const image::Reference& ref, const Credent
   if (!url.ok()) return url.error().In(ref.Name());
   auto credential = credentials.Get(ref, deadline);
   if (!credential.ok()) return credential.error().In(ref.Name());
-  Target target{ref.Name(), *std::move(url), ref.path(), *std::move(credential), ""};
-  target.cache_key = target.registry.Origin() + "\n" + target.repository + "\n" + credentials.IdentityFor(ref);
+  Target target{ref.Name(), *std::move(url), ref.path(), *std::move(credential), "", ""};
+  target.login_key = target.registry.Origin() + "\n" + credentials.IdentityFor(ref);
+  target.cache_key = target.repository + "\n" + target.login_key;
   return target;
 }
 
 // The mirrors of the image's registry in their order, and then itself.
 Result<std::vector<Target>> Client::Impl::TargetsOf(const image::Reference& ref, const Credentials& credentials,
                                                     const Deadline& deadline) const {
+  ASSIGN_OR_RETURN(Target own, TargetOf(ref, credentials, deadline));
   std::vector<Target> targets;
-  auto found = std::find_if(options.mirrors.begin(), options.mirrors.end(),
-                            [&](const auto& each) { return net::EqualsIgnoreCase(each.first, ref.domain()); });
+  auto found = std::find_if(options.mirrors.begin(), options.mirrors.end(), [&](const auto& each) {
+    return net::EqualsIgnoreCase(each.first, ref.domain()) || each.first == own.registry.Authority();
+  });
   if (found != options.mirrors.end()) {
     for (const std::string& mirror : found->second) {
       // What a mirror cannot have a name for, it does not have.
@@ -121,7 +124,6 @@ Result<std::vector<Target>> Client::Impl::TargetsOf(const image::Reference& ref,
         targets.push_back(*std::move(target));
     }
   }
-  ASSIGN_OR_RETURN(Target own, TargetOf(ref, credentials, deadline));
   targets.push_back(std::move(own));
   return targets;
 }

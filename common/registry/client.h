@@ -19,10 +19,11 @@ namespace gatehouse::registry {
 struct ClientOptions {
   // "host[:port]" as in an image's name, reached by plain HTTP; every other by HTTPS, with no fallback.
   std::vector<std::string> insecure_hosts = {};
-  // "host[:port]" as in an image's name → where its content is asked for first, in order: "host[:port][/prefix]". The
-  // registry itself is asked last. A mirror that cannot be reached or does not have it is passed over; one that refuses
-  // access, too. Content by digest can come from anybody; a tag is resolved by the first that has it, as a node's
-  // container runtime does. Credentials are those for the mirror's own name.
+  // "host[:port]" as in an image's name, or as it is reached (registry-1.docker.io) → where its content is asked for
+  // first, in order: "host[:port][/prefix]". The registry itself is asked last. A mirror that cannot be reached or does
+  // not have it is passed over; one that refuses access, too. Content by digest can come from anybody; a tag is
+  // resolved by the first that has it, as a node's container runtime does. Credentials are those for the mirror's own
+  // name.
   std::map<std::string, std::vector<std::string>> mirrors = {};
   // How to wait for a registry that says when to come again; empty: sleep.
   std::function<void(Duration)> sleep = {};
@@ -35,7 +36,13 @@ struct ClientOptions {
 // redirect's target. Tokens are asked for "pull" alone. 404 is an answer ("nothing there"); 401/403 are
 // kRegistryDenied; 429, 5xx, transport faults are kRegistryUnavailable (a passed deadline kDeadlineExceeded, too many
 // bytes kLimitExceeded, an encoded body kContentUnsupported, a refused address kAddressRefused); any other status is
-// kRegistryProtocol. None of the latter ever means "nothing there".
+// kRegistryProtocol. None of the latter ever means "nothing there". What many ask for at the same time is fetched once:
+// a manifest or blob by its digest (of one registry, repository and credential), a token. Nothing is kept.
+//
+// Not done, because nothing is gained: ranged requests (a signature, a bundle or a manifest is small, and its hash
+// needs all of it); conditional requests (what is asked for by digest never changes, and what a tag stands for must
+// come with its bytes, which are the next thing needed); HEAD before GET (it would be one more round trip). A blob that
+// is served by a redirect to a store costs one more round trip on a connection that is kept as well.
 class Client final : public ImageSource {
  public:
   Client(net::HttpTransport& transport, const Clock& clock, ClientOptions options);
@@ -54,10 +61,12 @@ class Client final : public ImageSource {
   [[nodiscard]] Result<std::optional<VerifiedContent>> GetBlob(const image::Reference& ref, const Digest& digest,
                                                                std::size_t max_bytes, const Credentials& credentials,
                                                                const Deadline& deadline) override;
-  // GET /v2/<name>/referrers/<digest>. One artifact type is asked for in the query, and whatever comes is filtered here
-  // in any case. Pages by Link rel="next" on the registry's own origin, at most limits::kReferrerPages. 404: the
-  // fallback tag sha256-<hex>; remembered for the registry for a while, so that the next image costs one request. An
-  // index of another kind there, or none: no referrers. Errors: kRegistryProtocol for what is no image index.
+  // GET /v2/<name>/referrers/<digest>. One artifact type is asked for in the query where it is a whole one (it ends in
+  // "+json", or is Notation's), and whatever comes is filtered here in any case. Pages by Link rel="next" on the
+  // registry's own origin, at most limits::kReferrerPages; a page that leads back to another is kRegistryProtocol. 404:
+  // the fallback tag sha256-<hex>; remembered for the registry for five minutes, so that the next image costs one
+  // request, unless the 404 says that repository or manifest are unknown. Something under that tag that is no OCI index
+  // refers to nothing. Errors: kRegistryProtocol for what is no image index, and for a broken one.
   [[nodiscard]] Result<ReferrerList> Referrers(const image::Reference& ref, const Digest& digest,
                                                const std::vector<std::string>& artifact_types,
                                                const Credentials& credentials, const Deadline& deadline) override;

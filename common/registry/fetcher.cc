@@ -13,6 +13,7 @@ namespace {
 
 constexpr Duration kShortestWait{100};  // a registry that says "come again in 0 seconds" is not asked in a tight loop
 constexpr std::chrono::seconds kBasicLifetime{300};
+constexpr std::chrono::seconds kChallengeLifetime{300};
 
 // Nothing of the body: whoever wrote the image's name may read this, and chose what was asked where.
 std::string Answered(const net::HttpResponse& response) {
@@ -105,7 +106,11 @@ Result<std::string> Fetcher::Authenticate(const Target& target, const net::HttpR
     if (bearer != nullptr) return Error{Reason::kRegistryProtocol, target.name, "two Bearer challenges"};
     bearer = &challenge;
   }
-  if (bearer != nullptr) return FetchToken(target, *bearer, deadline);
+  if (bearer != nullptr) {
+    ASSIGN_OR_RETURN(std::string token, FetchToken(target, *bearer, deadline));
+    challenges_.Put(target.login_key, FormatChallenges({*bearer}), clock_.Mono(), kChallengeLifetime);
+    return token;
+  }
   if (!basic) {
     return Error{Reason::kRegistryDenied, target.name,
                  "the registry asks for a kind of authentication that is not supported here"};
@@ -133,6 +138,25 @@ Result<std::string> Fetcher::AuthenticateOnce(const Target& target, const net::H
   return authorization;
 }
 
+// A token from where this registry sent this credential before. Nothing if it never did, or if there is none to be had
+// there: then the registry is asked without one, and says what it wants.
+Result<std::optional<std::string>> Fetcher::AuthorizeAhead(const Target& target, const Deadline& deadline) {
+  auto known = challenges_.Find(target.login_key, clock_.Mono());
+  if (!known.has_value()) return std::optional<std::string>();
+  auto challenges = ParseChallenges(*known);
+  if (!challenges.ok()) return std::optional<std::string>();
+  auto login = [&]() -> Result<std::string> {
+    auto already = authorizations_.Find(target.cache_key, clock_.Mono());
+    if (already.has_value()) return *already;
+    return FetchToken(target, challenges->front(), deadline);
+  };
+  auto token = logins_.Do(target.cache_key, deadline, login);
+  if (token.ok()) return std::optional(*std::move(token));
+  if (token.error().reason == Reason::kDeadlineExceeded) return token.error().In(target.name);
+  challenges_.Remove(target.login_key, *known);
+  return std::optional<std::string>();
+}
+
 Result<Fetched> Fetcher::Get(const Target& target, const std::string& path, const std::string& accept,
                              std::size_t max_bytes, const Deadline& deadline) {
   net::HttpRequest request{};
@@ -141,6 +165,9 @@ Result<Fetched> Fetcher::Get(const Target& target, const std::string& path, cons
   // An error's body may be longer than what is asked for.
   request.max_response_bytes = std::max(max_bytes, limits::kRegistryErrorBytes);
   auto authorization = authorizations_.Find(target.cache_key, clock_.Mono());
+  if (!authorization.has_value()) {
+    ASSIGN_OR_RETURN(authorization, AuthorizeAhead(target, deadline));
+  }
   for (bool fresh = false;; fresh = true) {
     request.headers = {{"Accept", accept}};
     if (authorization.has_value()) request.headers.emplace_back("Authorization", *authorization);

@@ -21,6 +21,7 @@ struct Target {
   std::string repository;  // path
   std::optional<BasicCredential> credential;
   std::string cache_key;  // registry, repository and credential
+  std::string login_key;  // registry and credential
 };
 
 struct Fetched {
@@ -29,7 +30,10 @@ struct Fetched {
   net::Url url;  // what gave it, after redirects
 };
 
-// Thread-safe. What it does with credentials and answers is said at Client.
+// Thread-safe. Where a registry sent for a token is remembered for a few minutes for the same credential: for the next
+// repository the token is asked for at once, which saves a round trip. What is shown to whom does not change by that:
+// the same secret was shown to the same token service before. What it does with credentials and answers is said at
+// Client.
 class Fetcher {
  public:
   Fetcher(net::HttpTransport& transport, const Clock& clock, std::function<void(Duration)> sleep);
@@ -45,6 +49,7 @@ class Fetcher {
                                                const Deadline& deadline);
   [[nodiscard]] Result<std::string> Authenticate(const Target& target, const net::HttpResponse& response,
                                                  const Deadline& deadline);
+  [[nodiscard]] Result<std::optional<std::string>> AuthorizeAhead(const Target& target, const Deadline& deadline);
   [[nodiscard]] Result<std::string> AuthenticateOnce(const Target& target, const net::HttpResponse& response,
                                                      const std::optional<std::string>& refused,
                                                      const Deadline& deadline);
@@ -53,6 +58,7 @@ class Fetcher {
   const Clock& clock_;
   std::function<void(Duration)> sleep_;
   AuthorizationCache authorizations_;
+  AuthorizationCache challenges_;  // WWW-Authenticate by registry and credential
   SingleFlight<std::string> logins_;
 };
 

@@ -34,7 +34,7 @@ class VerifiedContent {
 // What a registry says refers to a digest. Unproven: that a manifest has this subject is known when it was fetched.
 struct ReferrerList {
   std::vector<image::Descriptor> referrers;  // each digest once, in order
-  bool truncated = false;                    // there were more than limits::kReferrers
+  bool truncated = false;                    // there were more than limits::kReferrers, or more pages than are read
 };
 
 // Thread-safe. Errors of every call: see Client.
@@ -58,6 +58,8 @@ class ImageSource {
                                                                        const Deadline& deadline) = 0;
   // OCI 1.1 referrers of `digest`, whose artifact type is one of `artifact_types` (prefixes; empty: all), over all
   // pages, with the fallback tag where the registry has no such API. An empty list is an answer; an outage is an error.
+  // A descriptor whose artifact type is absent, or that of the empty config (so go-containerregistry writes the index
+  // under the fallback tag), is in the list: what the manifest itself says of its kind is to be looked at.
   [[nodiscard]] virtual Result<ReferrerList> Referrers(const image::Reference& ref, const Digest& digest,
                                                        const std::vector<std::string>& artifact_types,
                                                        const Credentials& credentials, const Deadline& deadline) = 0;

@@ -309,6 +309,54 @@ TEST_F(RegistryClient, TokenIsNotSharedBetweenCredentialsOrRepositories) {
   EXPECT_EQ(registry_.requests().back().Header("Authorization"), "Bearer token-2");
 }
 
+// A round trip less for every image of a registry but the first.
+TEST_F(RegistryClient, TokenForTheNextRepositoryIsAskedForAtOnce) {
+  registry_.RequireToken("user", "s3cret");
+  Credentials credentials = For(registry_.host());
+  ASSERT_TRUE(ByTag(credentials).ok());
+  registry_.PutManifest("team/other", "v1", kManifestBytes, kType);
+  auto other = image::Reference::Parse(registry_.host() + "/team/other").value();
+  std::size_t before = registry_.requests().size();
+  ASSERT_TRUE(client_->GetManifestByTag(other, "v1", credentials, Soon()).ok());
+  auto requests = registry_.requests();
+  ASSERT_EQ(requests.size(), before + 2);
+  EXPECT_EQ(requests[before].Query("scope"), "repository:team/other:pull");
+  EXPECT_EQ(requests[before].Query("service"), "fake registry");
+  EXPECT_EQ(requests[before + 1].Header("Authorization"), "Bearer token-2");
+}
+
+// A part of a registry may send for tokens elsewhere than another: what is for one is not shown to the other's service.
+TEST_F(RegistryClient, Adversarial_R4_RealmOfAnotherCredentialIsNotUsed) {
+  registry_.RequireToken("", "");
+  FakeRegistry elsewhere;
+  registry_.SetRealm(elsewhere.origin() + "/token");
+  elsewhere.Override("/token", Reply{.body = R"({"token":"t"})"});
+  ExpectError(ByTag(), Reason::kRegistryDenied, "anonymous: a token that is worth nothing here");
+  ASSERT_EQ(elsewhere.requests().size(), 1U);
+  registry_.RequireToken("user", "s3cret");
+  registry_.SetRealm("");
+  ASSERT_TRUE(ByTag(For(registry_.host())).ok());
+  EXPECT_EQ(elsewhere.requests().size(), 1U);
+  Disconnect();
+}
+
+TEST_F(RegistryClient, RealmThatMovedIsFoundAgain) {
+  registry_.RequireToken("user", "s3cret");
+  Credentials credentials = For(registry_.host());
+  ASSERT_TRUE(ByTag(credentials).ok());
+  registry_.Override("/token", Reply{.status = 404});
+  registry_.Override("/token2", [&](const ReceivedRequest&) { return Reply{.body = R"({"token":"t2"})"}; });
+  registry_.PutManifest("team/other", "v1", kManifestBytes, kType);
+  registry_.Override("/v2/team/other/manifests/v1", [&](const ReceivedRequest& request) {
+    if (request.Header("Authorization") == "Bearer t2") return Reply{.body = kManifestBytes, .content_type = kType};
+    return Reply{.status = 401,
+                 .headers = {{"WWW-Authenticate", "Bearer realm=\"" + registry_.origin() + "/token2\""}}};
+  });
+  auto other = image::Reference::Parse(registry_.host() + "/team/other").value();
+  auto content = client_->GetManifestByTag(other, "v1", credentials, Soon());
+  ASSERT_TRUE(content.ok()) << content.error().ToString();
+}
+
 TEST_F(RegistryClient, RevokedTokenIsReplacedOnce) {
   registry_.RequireToken("user", "s3cret");
   Credentials credentials = For(registry_.host());
