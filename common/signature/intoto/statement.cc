@@ -27,7 +27,7 @@ bool SameButForCase(std::string_view a, std::string_view b) {
 // Parsing rules of the specification: "Consumers MUST ignore unrecognized fields". But a "Subject" beside "subject"
 // would be the statement's for readers that do not mind the case, and is refused.
 void RefuseOtherCase(ObjectReader& reader, std::initializer_list<std::string_view> names) {
-  for (std::size_t i = 0; i < reader.view().size(); ++i) {
+  for (std::size_t i = 0; reader.view().IsObject() && i < reader.view().size(); ++i) {
     const std::string_view key = reader.view().member(i).key;
     for (std::string_view name : names) {
       if (key != name && SameButForCase(key, name)) reader.Fail(key, "differs from a member of the statement by case");

@@ -175,6 +175,12 @@ TEST(Statement, Defects) {
   EXPECT_EQ(Outcome(ParseStatement(Good(R"({"digest":{"sha256":"x"},"annotations":[]})"))), "statement-malformed");
 }
 
+TEST(Statement, NoObject) {
+  for (const char* text : {"[0]", "[[]]", "null", "1", "true", R"("_type")", "[", "", " "}) {
+    EXPECT_EQ(Outcome(ParseStatement(text)), "statement-malformed") << text;
+  }
+}
+
 TEST(Statement, WhatIsTolerated) {
   for (const auto& [from, to] : std::vector<std::pair<const char*, const char*>>{
            {R"("name":"app",)", ""},

@@ -133,6 +133,12 @@ TEST(Envelope, TooLarge) {
   EXPECT_EQ(Outcome(ParseEnvelope(large)), "limit-exceeded");
 }
 
+TEST(Envelope, NoObject) {
+  for (const char* text : {"[0]", "[[]]", "null", "1", R"("payload")", "", " "}) {
+    EXPECT_EQ(Outcome(ParseEnvelope(text)), "envelope-malformed") << text;
+  }
+}
+
 // envelope.md: "consumers MUST ignore unrecognized fields"; keyid may be absent, empty or null.
 TEST(Envelope, WhatIsTolerated) {
   for (const auto& [from, to] : std::vector<std::pair<const char*, const char*>>{

@@ -152,6 +152,9 @@ TEST(TrustedRoot, NamesNobody) {
 }
 
 TEST(TrustedRoot, WrongKinds) {
+  for (const char* text : {"[0]", "[[]]", "null", "1", R"("tlogs")", "", " "}) {
+    EXPECT_EQ(Outcome(ParseTrustedRoot(text)), "trust-root-malformed") << text;
+  }
   for (const char* pointer :
        {"/tlogs", "/tlogs/0", "/tlogs/0/publicKey", "/tlogs/0/publicKey/validFor", "/tlogs/0/logId",
         "/certificateAuthorities/0/certChain", "/certificateAuthorities/0/certChain/certificates",
