@@ -149,7 +149,11 @@ TEST(Documents, EveryFieldOfAPolicyIsInATable) {
     EXPECT_TRUE(known.contains(name)) << name;
   ExpectListed(known, ReadAll("docs/policies.md"),
                {"kind", "metadata", "spec", "images", "glob", "authorities", "key", "static", "nodes", "tpm", "pcrs",
-                "matchLabels", "matchExpressions", "operator", "name", "sets", "untrusted", "maxEvicted"});
+                "matchLabels", "matchExpressions", "operator", "name", "sets", "untrusted", "maxEvicted", "minimum",
+                "slsa", "tuf", "root",
+                // Notation's own, documented there.
+                "version", "trustPolicies", "registryScopes", "signatureVerification", "level", "override",
+                "verifyTimestamp", "trustStores", "trustedIdentities"});
 }
 
 bool IsWebhooks(const std::string& text) {
@@ -175,7 +179,7 @@ TEST(Documents, EveryFieldOfAConfigurationIsInATable) {
 
 TEST(Documents, PoliciesPageLoadsAsOneFolder) {
   std::vector<policy::SourceFile> blocks = Blocks("docs/policies.md");
-  EXPECT_THAT(blocks, SizeIs(7));
+  EXPECT_THAT(blocks, SizeIs(11));
   policy::LoadOutcome outcome = policy::LoadPolicies(blocks);
   for (const Error& error : outcome.errors) ADD_FAILURE() << error.ToString();
   ASSERT_NE(outcome.set, nullptr);
