@@ -193,6 +193,19 @@ TEST(Adversarial_V8, SkipWithStoresOrIdentities) {
   }
 }
 
+TEST(Adversarial_V8, SkipIsNotForEveryRegistry) {
+  std::string skip = Edited(NotationPolicyYaml(), "level: strict", "level: skip");
+  skip = Edited(skip, "              trustStores: [\"ca:acme\", \"tsa:acme\"]\n", "");
+  skip = Edited(skip, "              trustedIdentities: [\"x509.subject: C=US, ST=WA, O=acme\"]\n", "");
+  Error error = RefusalOf(skip);
+  EXPECT_EQ(error.reason, Reason::kPolicyInvalid);
+  EXPECT_THAT(error.where, HasSubstr("registryScopes"));
+  ImagePolicy named = Only(Edited(skip, "[\"*\"]", "[registry.example/app]"));
+  const auto& notary = std::get<NotationAuthority>(named.authorities.at(0).rule);
+  EXPECT_TRUE(notary.policy.statements.at(0).skip);
+  EXPECT_EQ(notary.missing, "");
+}
+
 // The same mistakes in one of several authorities: where, and what.
 struct Case {
   std::string document;
