@@ -8,6 +8,7 @@
 #include "common/base/encoding.h"
 #include "common/crypto/hash.h"
 #include "common/signature/sigstore/transparency.h"
+#include "tests/common/base/outcome.h"
 #include "tests/fakes/sigstore.h"
 
 namespace gatehouse::signature::sigstore {
@@ -20,6 +21,15 @@ inline std::int64_t NumberOf(const fakes::JsonValue* value) {
 
 inline Bytes BytesOf(const fakes::JsonValue* value) {
   return DecodeBase64(value->text).value();
+}
+
+inline constexpr std::string_view kArtifact = "an artefact";
+inline constexpr std::string_view kPayload = R"({"_type":"https://in-toto.io/Statement/v1"})";
+
+// The reason's token if the detail holds `detail`, for where several defects have one reason; else the whole error.
+inline std::string Outcome(const Result<VerifiedEntry>& result, std::string_view detail) {
+  if (result.ok() || result.error().detail.find(detail) != std::string::npos) return gatehouse::Outcome(result);
+  return result.error().ToString();
 }
 
 // TransparencyLogEntry in protojson, as written by the fakes and by others; nothing is checked.

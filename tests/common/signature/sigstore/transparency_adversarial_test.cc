@@ -3,7 +3,6 @@
 
 #include <array>
 
-#include "tests/common/base/outcome.h"
 #include "tests/common/signature/sigstore/logged.h"
 
 namespace gatehouse::signature::sigstore {
@@ -14,7 +13,6 @@ using fakes::FakeRekor;
 using fakes::FakeSigstore;
 using fakes::kPkiNow;
 
-constexpr std::string_view kArtifact = "an artefact";
 constexpr std::string_view kDash = "\u2014 ";
 
 class Adversarial : public testing::Test {
