@@ -16,6 +16,14 @@ constexpr std::string_view kDockerConfigJson = "kubernetes.io/dockerconfigjson";
 constexpr std::string_view kDockerConfig = "kubernetes.io/dockercfg";
 const kube::Resource kServiceAccounts{"", "v1", "serviceaccounts"};
 
+// A DNS subdomain, as the API server has names of these kinds. What is none cannot exist; asked for nevertheless it may
+// mean something else: no name is the list of all, ".." another object.
+bool IsName(std::string_view name) {
+  const auto alnum = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
+  return !name.empty() && name.size() <= 253 && alnum(name.front()) && alnum(name.back()) &&
+         std::all_of(name.begin(), name.end(), [&](char c) { return alnum(c) || c == '-' || c == '.'; });
+}
+
 // "Secret shop/pull"
 std::string Described(std::string_view kind, const gate::SecretName& name) {
   return std::string(kind) + " " + Printable(name.namespace_name, 64) + "/" + Printable(name.name, 64);
@@ -98,6 +106,7 @@ void PullSecrets::Remember(const std::string& path, const Result<Value>& value) 
 
 Result<PullSecrets::Value> PullSecrets::Get(const kube::Resource& resource, const gate::SecretName& name,
                                             const Deadline& deadline) {
+  if (!IsName(name.namespace_name) || !IsName(name.name)) return Error{Reason::kKubeNotFound, "", "is no name"};
   const std::string path = kube::PathOf(resource, name.namespace_name, name.name);
   if (auto remembered = Remembered(path)) return *std::move(remembered);
   const Deadline own = deadline.Sooner(std::min(options_.patience, deadline.Remaining() / 3));
