@@ -19,7 +19,7 @@ using Content = std::optional<VerifiedContent>;
 constexpr std::string_view kDockerHub = "docker.io";
 constexpr std::string_view kDockerHubApi = "registry-1.docker.io";
 constexpr Duration kNoReferrersApi{300'000};  // until a registry that was upgraded is asked again
-constexpr Duration kMirrorAvoided{15'000};    // one that cannot be reached would cost every request its share of time
+constexpr Duration kAvoided{15'000};          // what cannot be reached would cost every request its share of time
 constexpr std::size_t kRememberedRegistries = 1024;
 
 // distribution-spec: Docker-Content-Digest "MAY" be given; a client "SHOULD" verify it. It must be the digest of the
@@ -60,7 +60,11 @@ std::string PathOf(const Target& target, std::string_view kind, std::string_view
 
 struct Client::Impl {
   Impl(net::HttpTransport& transport, const Clock& clock_in, ClientOptions options_in)
-      : clock(clock_in), options(std::move(options_in)), fetcher(transport, clock, options.sleep) {}
+      : clock(clock_in),
+        options(std::move(options_in)),
+        fetcher(transport, clock, options.sleep, [this](const net::Url& url) { Avoid(url); }) {}
+
+  void Avoid(const net::Url& url) { unreachable.Put(url.Origin(), clock.Mono(), kAvoided); }
 
   [[nodiscard]] Result<Target> TargetOf(const image::Reference& ref, const Credentials& credentials,
                                         const Deadline& deadline) const;
@@ -139,9 +143,15 @@ Result<std::optional<T>> Client::Impl::FirstThatHas(
     auto share = deadline.Remaining() / static_cast<std::int64_t>(targets.size() - i);
     auto answer = ask(targets[i], deadline.Sooner(share));
     if (answer.ok() && answer->has_value()) return answer;
-    bool silent = !answer.ok() && (answer.error().reason == Reason::kRegistryUnavailable ||
-                                   answer.error().reason == Reason::kDeadlineExceeded);
-    if (silent && !deadline.Passed()) unreachable.Put(targets[i].registry.Origin(), clock.Mono(), kMirrorAvoided);
+    if (!answer.ok() && answer.error().reason == Reason::kDeadlineExceeded && !deadline.Passed())
+      Avoid(targets[i].registry);
+  }
+  // Where there is no way to the registry itself, only what the mirrors do not have is asked of it, and each time in
+  // vain.
+  const Target& own = targets.back();
+  if (targets.size() > 1 && unreachable.Has(own.registry.Origin(), clock.Mono())) {
+    return Error{Reason::kRegistryUnavailable, own.name,
+                 "could not be reached a moment ago, and its mirrors do not have this"};
   }
   return ask(targets.back(), deadline);
 }

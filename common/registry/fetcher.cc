@@ -41,8 +41,9 @@ Error AsRegistryError(Error error) {
 
 }  // namespace
 
-Fetcher::Fetcher(net::HttpTransport& transport, const Clock& clock, std::function<void(Duration)> sleep)
-    : transport_(transport), clock_(clock), sleep_(std::move(sleep)) {
+Fetcher::Fetcher(net::HttpTransport& transport, const Clock& clock, std::function<void(Duration)> sleep,
+                 std::function<void(const net::Url&)> on_fault)
+    : transport_(transport), clock_(clock), sleep_(std::move(sleep)), on_fault_(std::move(on_fault)) {
   if (!sleep_) sleep_ = [](Duration time) { std::this_thread::sleep_for(time); };
 }
 
@@ -55,6 +56,7 @@ Result<net::HttpResponse> Fetcher::SendPatiently(const net::HttpRequest& request
   };
   for (std::size_t attempt = 1;; ++attempt) {
     auto response = net::SendFollowing(transport_, request, {limits::kRedirects, false}, remember, deadline);
+    if (!response.ok() && response.error().reason == Reason::kNetworkUnavailable) on_fault_(last);
     if (!response.ok()) return AsRegistryError(std::move(response).error()).In(where);
     if (response->status != 429 && response->status != 503) return response;
     auto header = response->Header("Retry-After");

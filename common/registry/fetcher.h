@@ -36,7 +36,9 @@ struct Fetched {
 // Client.
 class Fetcher {
  public:
-  Fetcher(net::HttpTransport& transport, const Clock& clock, std::function<void(Duration)> sleep);
+  // `sleep`: see ClientOptions. `on_fault` is told which server could not be reached, or broke off.
+  Fetcher(net::HttpTransport& transport, const Clock& clock, std::function<void(Duration)> sleep,
+          std::function<void(const net::Url&)> on_fault);
 
   // GET of `path` (with its query, from the registry's root). Errors: those of Client.
   [[nodiscard]] Result<Fetched> Get(const Target& target, const std::string& path, const std::string& accept,
@@ -57,6 +59,7 @@ class Fetcher {
   net::HttpTransport& transport_;
   const Clock& clock_;
   std::function<void(Duration)> sleep_;
+  std::function<void(const net::Url&)> on_fault_;
   AuthorizationCache authorizations_;
   AuthorizationCache challenges_;  // WWW-Authenticate by registry and credential
   SingleFlight<std::string> logins_;

@@ -191,6 +191,29 @@ TEST_F(Distribution, WhatIsNotThereIsNothing) {
   }
 }
 
+// This registry has no referrers API, as many that run.
+TEST_F(Distribution, ReferrersComeByTheFallbackTag) {
+  Start(false);
+  if (IsSkipped()) return;
+  Digest config = PushBlob("{}");
+  Digest image = PushManifest("v1", config, "image");
+  Digest referrer = PushManifest("r", config, "referrer");
+  auto app = image::Reference::Parse(host_ + "/team/app").value();
+  auto none = client_->Referrers(app, image, {}, {}, Soon());
+  ASSERT_TRUE(none.ok()) << none.error().ToString();
+  EXPECT_TRUE(none->referrers.empty());
+  auto manifest = client_->GetManifest(app, referrer, {}, Soon());
+  const std::string index = R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{)"
+                            R"("mediaType":"application/vnd.oci.image.manifest.v1+json","size":)" +
+                            std::to_string((*manifest)->bytes().size()) + R"(,"digest":")" + referrer.text() + "\"}]}";
+  const std::string tag = "sha256-" + std::string(image.hex());
+  EXPECT_EQ(Send("PUT", At("/v2/team/app/manifests/" + tag), index, std::string(image::kOciIndex)).status, 201);
+  auto list = client_->Referrers(app, image, {"application/vnd.dev.sigstore.bundle"}, {}, Soon());
+  ASSERT_TRUE(list.ok()) << list.error().ToString();
+  ASSERT_EQ(list->referrers.size(), 1U);
+  EXPECT_EQ(list->referrers[0].digest, referrer);
+}
+
 TEST_F(Distribution, PasswordIsAskedForAndGiven) {
   Start(true);
   if (IsSkipped()) return;

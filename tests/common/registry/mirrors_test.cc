@@ -75,32 +75,62 @@ TEST_F(Mirrors, TheRegistrysRefusalCounts) {
   ExpectError(ByDigest(), Reason::kRegistryDenied);
 }
 
+// Counts what is sent to one host.
+class Counting final : public net::HttpTransport {
+ public:
+  Counting(net::HttpTransport& transport, std::string host) : transport_(transport), host_(std::move(host)) {}
+  Result<net::HttpResponse> Send(const net::HttpRequest& request, const Deadline& deadline) override {
+    sent_ += request.url.Authority() == host_ ? 1U : 0U;
+    return transport_.Send(request, deadline);
+  }
+  [[nodiscard]] std::size_t sent() const { return sent_; }
+
+ private:
+  net::HttpTransport& transport_;
+  std::string host_;
+  std::size_t sent_ = 0;
+};
+
 TEST_F(Mirrors, OneThatIsGoneIsLeftAloneForAWhile) {
   fakes::FakeClock clock;
   const std::string gone = "127.0.0.1:" + std::to_string(fakes::UnusedPort());
-  std::size_t sent = 0;
-  class Counting final : public net::HttpTransport {
-   public:
-    Counting(net::HttpTransport& transport, std::string host, std::size_t& sent)
-        : transport_(transport), host_(std::move(host)), sent_(sent) {}
-    Result<net::HttpResponse> Send(const net::HttpRequest& request, const Deadline& deadline) override {
-      sent_ += request.url.Authority() == host_ ? 1U : 0U;
-      return transport_.Send(request, deadline);
-    }
-
-   private:
-    net::HttpTransport& transport_;
-    std::string host_;
-    std::size_t& sent_;
-  };
-  Counting counting(*transport_, gone, sent);
+  Counting counting(*transport_, gone);
   Client client(counting, clock,
                 ClientOptions{.insecure_hosts = {registry_.host(), gone}, .mirrors = {{registry_.host(), {gone}}}});
   for (int i = 0; i < 3; ++i) ASSERT_TRUE(client.GetManifestByTag(App(), "v1", {}, Soon()).ok());
-  EXPECT_EQ(sent, 1U);
+  EXPECT_EQ(counting.sent(), 1U);
   clock.Advance(std::chrono::seconds(16));
   ASSERT_TRUE(client.GetManifestByTag(App(), "v1", {}, Soon()).ok());
-  EXPECT_EQ(sent, 2U) << "and asked again then";
+  EXPECT_EQ(counting.sent(), 2U) << "and asked again then";
+}
+
+// A cluster without a way out: what the mirror has is enough, what it does not have is not waited for again and again.
+TEST_F(Mirrors, RegistryThatIsGoneIsLeftAloneForAWhile) {
+  fakes::FakeClock clock;
+  mirror_.PutManifest("team/app", "v1", kManifestBytes, kType);
+  const std::string gone = "127.0.0.1:" + std::to_string(fakes::UnusedPort());
+  Counting counting(*transport_, gone);
+  Client client(counting, clock,
+                ClientOptions{.insecure_hosts = {mirror_.host(), gone}, .mirrors = {{gone, {mirror_.host()}}}});
+  auto app = image::Reference::Parse(gone + "/team/app").value();
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_TRUE(client.GetManifestByTag(app, "v1", {}, Soon()).ok());
+    ExpectError(client.GetManifestByTag(app, "v2", {}, Soon()), Reason::kRegistryUnavailable);
+  }
+  EXPECT_EQ(counting.sent(), 1U);
+  clock.Advance(std::chrono::seconds(16));
+  ExpectError(client.GetManifestByTag(app, "v2", {}, Soon()), Reason::kRegistryUnavailable);
+  EXPECT_EQ(counting.sent(), 2U);
+}
+
+TEST_F(Mirrors, WithoutMirrorsARegistryIsAlwaysAsked) {
+  fakes::FakeClock clock;
+  const std::string gone = "127.0.0.1:" + std::to_string(fakes::UnusedPort());
+  Counting counting(*transport_, gone);
+  Client client(counting, clock, ClientOptions{.insecure_hosts = {gone}});
+  auto app = image::Reference::Parse(gone + "/team/app").value();
+  for (int i = 0; i < 2; ++i) ExpectError(client.GetManifestByTag(app, "v1", {}, Soon()), Reason::kRegistryUnavailable);
+  EXPECT_EQ(counting.sent(), 2U);
 }
 
 TEST_F(Mirrors, OneThatHangsGetsItsShareOfTheTime) {

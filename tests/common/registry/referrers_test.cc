@@ -150,6 +150,25 @@ TEST_F(ReferrersTest, Adversarial_R6_NextPageOnAnotherHost) {
   EXPECT_TRUE(other.requests().empty());
 }
 
+TEST_F(ReferrersTest, Adversarial_R5_PageOnAnotherHostGetsNoCredentialsAndLeadsNowhere) {
+  FakeRegistry other;
+  registry_.RequireBasic("user", "s3cret");
+  ASSERT_TRUE(ByTag(For(registry_.host())).ok());
+  const std::string body = IndexJson({DescriptorJson(DigestOf("x"), kBundle)});
+  registry_.Override(kApi(), Reply{.status = 307, .headers = {{"Location", other.origin() + "/page"}}});
+  other.Override("/page", Reply{.body = body, .content_type = kIndexType});
+  auto list = client_->Referrers(App(), digest_, {}, For(registry_.host()), Soon());
+  ASSERT_TRUE(list.ok()) << list.error().ToString();
+  EXPECT_EQ(list->referrers.size(), 1U);
+  other.Override("/page", Reply{.body = body, .content_type = kIndexType, .headers = {{"Link", "<?p=2>; rel=next"}}});
+  list = client_->Referrers(App(), digest_, {}, For(registry_.host()), Soon());
+  ASSERT_FALSE(list.ok());
+  EXPECT_EQ(list.error().reason, Reason::kRegistryProtocol);
+  for (const auto& request : other.requests()) EXPECT_EQ(request.Header("Authorization"), "");
+  EXPECT_EQ(other.requests().size(), 2U);
+  Disconnect();
+}
+
 TEST_F(ReferrersTest, Adversarial_R6_NextPageThatIsAPageBefore) {
   Page(IndexJson({}), {{"Link", FormatLink(kApi(), "next")}});
   Refuses(Reason::kRegistryProtocol, "itself");
