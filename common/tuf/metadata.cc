@@ -54,7 +54,10 @@ Status Canonical(JsonView value, std::string& out) {
       break;
   }
   std::map<std::string_view, JsonView> members;
-  for (std::size_t i = 0; i < value.size(); ++i) members.emplace(value.member(i).key, value.member(i).value);
+  for (std::size_t i = 0; i < value.size(); ++i) {
+    const JsonView::Member member = value.member(i);
+    members.emplace(member.key, member.value);
+  }
   out += '{';
   for (const auto& [key, member] : members) {
     if (out.back() != '{') out += ',';

@@ -37,7 +37,7 @@ struct Payload {
 // conversion.
 std::map<std::string, std::string> ReadOptional(JsonView optional) {
   std::map<std::string, std::string> annotations;
-  for (std::size_t i = 0; i < optional.size(); ++i) {
+  for (std::size_t i = 0; optional.IsObject() && i < optional.size(); ++i) {
     auto [key, value] = optional.member(i);
     if (auto text = value.AsString()) annotations.emplace(key, *text);
   }

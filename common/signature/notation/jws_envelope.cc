@@ -62,7 +62,7 @@ Result<ProtectedHeader> ReadProtected(const JsonDocument& document, std::string&
   header.signing_time = ReadTime(reader, kSigningTimeName);
   header.authentic_signing_time = ReadTime(reader, kAuthenticSigningTimeName);
   header.expiry = ReadTime(reader, kExpiryName);
-  for (std::size_t i = 0; i < document.root().size(); ++i) {
+  for (std::size_t i = 0; reader.ok() && i < document.root().size(); ++i) {
     header.names.emplace_back(document.root().member(i).key);
   }
   RETURN_IF_ERROR(reader.Finish());

@@ -342,6 +342,7 @@ Result<SignedContent> CheckContent(const Bundle& bundle, const Artifact& artifac
     const std::string encoding = PreAuthenticationEncoding(envelope->payload_type, envelope->payload);
     ASSIGN_OR_RETURN(const Checked checked, CheckSignature(signing, AsBytes(encoding), signature));
     content.envelope = envelope;
+    if (bundle.stamped_blob) content.envelope_json = *bundle.stamped_blob;
     content.hash = checked.hash;
     return content;
   }

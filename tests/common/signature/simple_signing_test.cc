@@ -66,6 +66,12 @@ TEST(SimpleSigning, OnlyStringsOfOptionalAreAnnotations) {
   EXPECT_EQ(result->annotations(), (std::map<std::string, std::string>{{"env", "prod"}, {"empty", ""}}));
 }
 
+TEST(SimpleSigning, OptionalOfAnotherTypeIsRefused) {
+  for (const char* optional : {"[1]", "[{}]", "\"x\"", "1", "true"}) {
+    EXPECT_EQ(RefusalOf(PayloadFor(ImageDigest(), optional)), Reason::kPayloadMalformed) << optional;
+  }
+}
+
 TEST(SimpleSigning, OptionalMayBeAbsentNullOrEmpty) {
   std::string with_null = PayloadFor(ImageDigest());
   std::string absent = with_null;

@@ -330,7 +330,7 @@ TEST(NotationEnvelope, JwsForms) {
       {"standard base64", [](JsonValue& envelope) { envelope.Member("signature").text += "+/"; }},
       {"payload of another alphabet", [](JsonValue& envelope) { envelope.Member("payload").text += "*"; }},
       {"protected header is no object",
-       [](JsonValue& envelope) { envelope.Member("protected") = JsonValue::String(EncodeBase64Url(AsBytes("[]"))); }},
+       [](JsonValue& envelope) { envelope.Member("protected") = JsonValue::String(EncodeBase64Url(AsBytes("[0]"))); }},
       {"protected header has a name twice",
        [](JsonValue& envelope) {
          envelope.Member("protected") = JsonValue::String(EncodeBase64Url(AsBytes(R"({"alg":"ES256","alg":"ES256"})")));
