@@ -168,9 +168,15 @@ HttpServer::HttpServer(Handler handler, std::optional<ServerTls> tls, std::size_
   server.set_keep_alive_max_count(1000);
   server.set_keep_alive_timeout(1);
   server.set_tcp_nodelay(true);
+  int listener = -1;
+  server.set_socket_options([&listener](int descriptor) { listener = descriptor; });
   auto answer = [this](const httplib::Request& from, httplib::Response& to) { impl_->Answer(from, to); };
   server.Get(".*", answer).Post(".*", answer).Put(".*", answer).Delete(".*", answer).Patch(".*", answer);
   impl_->port = server.bind_to_any_port("127.0.0.1");
+  // The library lets five connections wait. One more, and the kernel drops its handshake, which is tried again after a
+  // second.
+  constexpr int kBacklog = 1024;
+  listen(listener, kBacklog);
   impl_->thread = std::thread([&server] { server.listen_after_bind(); });
   while (!server.is_running()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
