@@ -62,14 +62,36 @@ class SingleFlight {
     return !result.ok() && result.error().reason == Reason::kDeadlineExceeded && !deadline.Passed();
   }
 
-  Result<T> Lead(const std::string& key, Flight& flight, const std::function<Result<T>()>& work) {
-    Result<T> result = work();
-    {
-      std::scoped_lock lock(mutex_);
-      flight.result = result;
-      flights_.erase(key);
+  // Ends the flight however the work ends: who waits must not wait for nobody.
+  class Landing {
+   public:
+    Landing(SingleFlight& flights, const std::string& key, Flight& flight)
+        : flights_(flights), key_(key), flight_(flight) {}
+    Landing(const Landing&) = delete;
+    Landing& operator=(const Landing&) = delete;
+    ~Landing() {
+      {
+        std::scoped_lock lock(flights_.mutex_);
+        if (!flight_.result.has_value()) flight_.result = Error{Reason::kInternal, "", "the work was broken off"};
+        flights_.flights_.erase(key_);
+      }
+      flight_.landed.notify_all();
     }
-    flight.landed.notify_all();
+    void Bring(const Result<T>& result) {
+      std::scoped_lock lock(flights_.mutex_);
+      flight_.result = result;
+    }
+
+   private:
+    SingleFlight& flights_;
+    const std::string& key_;
+    Flight& flight_;
+  };
+
+  Result<T> Lead(const std::string& key, Flight& flight, const std::function<Result<T>()>& work) {
+    Landing landing(*this, key, flight);
+    Result<T> result = work();
+    landing.Bring(result);
     return result;
   }
 

@@ -230,6 +230,15 @@ TEST_F(HelperInFile, IdentityDoesNotAskAndTellsSourcesApart) {
   EXPECT_FALSE(one.Find(image::Reference::Parse("a.test/app").value()).has_value());
 }
 
+// An image's name chooses whom a secret would go to: a helper is for the registries that the file names.
+TEST_F(HelperInFile, CVE_2025_27403_IsNotAskedForARegistryThatAnImageChose) {
+  Credentials credentials = Read(R"({"credHelpers":{"a.test":"x"}})");
+  for (const char* image :
+       {"evil.test/app", "a.test.evil.test/app", "evil.test/a.test/app", "a.test:5000/app", "xa.test/app"})
+    EXPECT_EQ(UserOf(credentials, image), std::nullopt) << image;
+  EXPECT_TRUE(provider_->asked.empty());
+}
+
 TEST_F(HelperInFile, IsAskedByTheClient) {
   registry_.RequireToken("user", "s3cret");
   Credentials credentials = Read(R"({"credHelpers":{")" + registry_.host() + R"(":"x"}})");

@@ -206,6 +206,15 @@ TEST(SingleFlightTest, SomebodyElsesDeadlineIsNotOurs) {
   EXPECT_EQ(*result, 2);
 }
 
+TEST(SingleFlightTest, WorkThatThrowsLeavesNobodyWaiting) {
+  SystemClock clock;
+  Flights flights;
+  EXPECT_THROW((void)flights.Do("k", Deadline(clock, Duration(1000)), []() -> Result<int> { throw std::bad_alloc(); }),
+               std::bad_alloc);
+  EXPECT_EQ(flights.size(), 0U);
+  EXPECT_EQ(*flights.Do("k", Deadline(clock, Duration(1000)), []() -> Result<int> { return 3; }), 3);
+}
+
 TEST(SingleFlightTest, OtherErrorsAreShared) {
   SystemClock clock;
   Flights flights;
