@@ -174,7 +174,7 @@ TEST(Documents, EveryFieldOfAConfigurationIsInATable) {
     EXPECT_TRUE(known.contains(name)) << name;
   ExpectListed(known, ReadAll("docs/configuration.md"),
                {"admission", "agents", "cache", "certificates", "csr", "log", "metrics", "mutate", "nodes", "policies",
-                "registry", "server", "tls", "tpm", "webhookConfigurations"});
+                "registry", "server", "tls", "tpm", "trust", "webhookConfigurations"});
 }
 
 TEST(Documents, PoliciesPageLoadsAsOneFolder) {

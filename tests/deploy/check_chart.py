@@ -33,6 +33,7 @@ SETS = {
         "certificates": {"validity": "20m", "caValidity": "2h", "overlap": "1m", "extraNames": ["gatehouse.example", "192.0.2.1"],
                          "ownSecrets": ["ca"]},
         "registry": {"insecure": ["registry.test:5000"], "localAddressExceptions": ["registry.test:5000"], "ca": PEM, "credentialsSecret": "passwords"},
+        "images": {"podPullSecrets": True, "policyPullSecrets": ["mirror", "other"]},
         "cache": {"positiveTtl": "1m", "entries": 100},
         "config": {"admission": {"budgetMargin": "500ms"}, "registry": {"hosts": [{"host": "registry.example", "ca": "/etc/extra/ca.crt"}]}},
         "autoscaling": {"enabled": True}, "antiAffinity": "required", "tolerations": [{"operator": "Exists"}],
@@ -70,6 +71,7 @@ BAD = {
     "server without TLS": ({"agent": {"serverURL": "http://x"}}, "serverURL"),
     "killed while it serves": ({"terminationGracePeriodSeconds": 5}, "terminationGracePeriodSeconds 5"),
     "killed at the end of the drain": ({"shutdownDelay": "1m", "drain": "30s", "terminationGracePeriodSeconds": 90}, "terminationGracePeriodSeconds 90"),
+    "pull secret": ({"images": {"policyPullSecrets": ["*"]}}, "policyPullSecrets"),
     "client CA is no PEM": ({"admission": {"clientCA": "ca.crt"}}, "clientCA"),
 }
 BAD_BEFORE_1_21 = {"nothing exempt": ({"admission": {"exemptByLabel": False}}, "exemptByLabel")}
@@ -223,10 +225,17 @@ def check_webhooks(name, version, values, things):
     check({resource for hook, resource, _ in rules if hook == "mutate.gatehouse.dev"} <= {"pods", "pods/ephemeralcontainers"}, name, "mutates pods only")
 
 
-def check_rights(name, things):
-    """No wildcard, no Secret or webhook configuration that is not named, nothing for agents."""
+def check_rights(name, values, things):
+    """No wildcard, no Secret or webhook configuration that is not named, nothing for agents; but pods' pull secrets where they are asked for."""
+    pull_secrets = {"apiGroups": [""], "resources": ["secrets", "serviceaccounts"], "verbs": ["get"]}
+    of_pods = values.get("images", {}).get("podPullSecrets", False)
+    granted = [t["metadata"]["name"] for t in things if t["kind"] == "ClusterRole" and pull_secrets in t.get("rules", [])]
+    check(bool(granted) == of_pods, name, "pull secrets of pods", granted)
+    check(all(role.endswith(("-webhook", "-admission")) for role in granted), name, granted)
     for role in [t for t in things if t["kind"] in ("Role", "ClusterRole")]:
         for rule in role["rules"]:
+            if of_pods and rule == pull_secrets:
+                continue
             who = f"{name}: {role['kind']} {role['metadata']['name']}"
             check("*" not in rule["apiGroups"] + rule["resources"] + rule["verbs"], who, rule)
             check(not {"escalate", "bind", "impersonate", "deletecollection"} & set(rule["verbs"]) or "namespacedimagepolicies" in rule["resources"], who, rule)
@@ -320,7 +329,7 @@ def main():
             check_webhooks(name, version, values, things)
             check_hooks(name, values, things)
             check_mutation(name, things)
-            check_rights(name, things)
+            check_rights(name, values, things)
             check_network(name, values, things)
             if version == "1.35":
                 check_configurations(name, things)

@@ -261,6 +261,29 @@ admission: {listen: ":8443", tls: {certificate: a.crt, key: a.key}}
   EXPECT_TRUE(config->policy_folder.empty());
 }
 
+TEST(ClusterConfigTest, PullSecretsOfPodsNeedAClusterAndToBeAskedFor) {
+  auto config = ParseConfig(kCluster, "cluster.yaml");
+  ASSERT_TRUE(config.ok()) << config.error().ToString();
+  EXPECT_FALSE(config->registry.pod_pull_secrets);
+  config = ParseConfig(std::string(kCluster) + "registry: {podPullSecrets: true}\n", "cluster.yaml");
+  ASSERT_TRUE(config.ok()) << config.error().ToString();
+  EXPECT_TRUE(config->registry.pod_pull_secrets);
+  config = ParseConfig(std::string(kLeast) + "registry: {podPullSecrets: true}\n", "files.yaml");
+  ASSERT_FALSE(config.ok());
+  EXPECT_EQ(config.error().reason, Reason::kConfigInvalid);
+  EXPECT_NE(config.error().ToString().find("needs a cluster"), std::string::npos);
+}
+
+TEST(ConfigTest, WhereTrustIsFetched) {
+  auto config = ParseConfig(std::string(kLeast) + "trust: {folder: kept, ca: ca.crt}\n", "trust.yaml");
+  ASSERT_TRUE(config.ok()) << config.error().ToString();
+  EXPECT_EQ(config->trust.folder, "kept");
+  EXPECT_EQ(config->trust.ca_file, "ca.crt");
+  config = ParseConfig(std::string(kLeast) + "trust: {folders: kept}\n", "trust.yaml");
+  ASSERT_FALSE(config.ok());
+  EXPECT_NE(config.error().ToString().find("did you mean 'folder'"), std::string::npos);
+}
+
 TEST(ClusterConfigTest, AControllerNeedsNoListener) {
   auto config = ParseConfig("kubernetes: {namespace: gatehouse-system}\n", "cluster.yaml");
   ASSERT_TRUE(config.ok()) << config.error().ToString();

@@ -58,6 +58,9 @@ registry:
   {{- if $values.registry.credentialsSecret }}
   credentials: /etc/gatehouse/credentials/.dockerconfigjson
   {{- end }}
+  {{- if $values.images.podPullSecrets }}
+  podPullSecrets: true
+  {{- end }}
 {{- with $values.cache }}
 cache: {{ toJson . }}
 {{- end }}
