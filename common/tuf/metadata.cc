@@ -22,6 +22,17 @@ Error Malformed(std::string_view where, std::string detail) {
 
 // OLPC canonical JSON, which is what TUF signs: sorted members, no white space, only '"' and '\' escaped, integers
 // only.
+void Quote(std::string_view text, std::string& out) {
+  out += '"';
+  for (char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  out += '"';
+}
+
+// OLPC canonical JSON, which is what TUF signs: sorted members, no white space, only '"' and '\' escaped, integers
+// only.
 Status Canonical(JsonView value, std::string& out) {
   switch (value.kind()) {
     case JsonView::Kind::kNull:
@@ -35,12 +46,7 @@ Status Canonical(JsonView value, std::string& out) {
       out += std::to_string(*value.AsInt());
       return Ok();
     case JsonView::Kind::kString:
-      out += '"';
-      for (char c : *value.AsString()) {
-        if (c == '"' || c == '\\') out += '\\';
-        out += c;
-      }
-      out += '"';
+      Quote(*value.AsString(), out);
       return Ok();
     case JsonView::Kind::kArray:
       out += '[';
@@ -61,12 +67,8 @@ Status Canonical(JsonView value, std::string& out) {
   out += '{';
   for (const auto& [key, member] : members) {
     if (out.back() != '{') out += ',';
-    out += '"';
-    for (char c : key) {
-      if (c == '"' || c == '\\') out += '\\';
-      out += c;
-    }
-    out += "\":";
+    Quote(key, out);
+    out += ':';
     RETURN_IF_ERROR(Canonical(member, out));
   }
   out += '}';
