@@ -1,6 +1,7 @@
 #include "common/registry/client.h"
 
 #include <algorithm>
+#include <future>
 
 #include "common/base/encoding.h"
 #include "common/base/limits.h"
@@ -18,6 +19,7 @@ using Content = std::optional<VerifiedContent>;
 
 constexpr std::string_view kDockerHub = "docker.io";
 constexpr std::string_view kDockerHubApi = "registry-1.docker.io";
+constexpr Duration kHasReferrersApi{3'600'000};
 constexpr Duration kNoReferrersApi{300'000};  // until a registry that was upgraded is asked again
 constexpr Duration kAvoided{15'000};          // what cannot be reached would cost every request its share of time
 constexpr std::size_t kRememberedRegistries = 1024;
@@ -56,6 +58,16 @@ std::string PathOf(const Target& target, std::string_view kind, std::string_view
   return "/v2/" + target.repository + "/" + std::string(kind) + "/" + std::string(reference);
 }
 
+// distribution-spec, "Listing Referrers": "If the response to the referrers API is a 404, and the tag schema does not
+// return a valid image index, the client SHOULD assume there are no referrers to the manifest." So it is for what was
+// put under that tag as something else than an OCI index. An OCI index that cannot be read is an error all the same:
+// what could not be looked at is not known to be absent.
+Status AddFallback(const Target& target, const net::HttpResponse& response, ReferrerCollector& collector) {
+  Status added = collector.AddPage(response.body, ContentType(response));
+  if (added.ok() || added.error().reason == Reason::kContentUnsupported) return Ok();
+  return added.error().In(target.name);
+}
+
 }  // namespace
 
 struct Client::Impl {
@@ -79,8 +91,7 @@ struct Client::Impl {
   [[nodiscard]] Result<bool> FetchPages(const Target& target, const Digest& digest,
                                         const std::vector<std::string>& artifact_types, ReferrerCollector& collector,
                                         const Deadline& deadline);
-  [[nodiscard]] Status FetchFallback(const Target& target, const Digest& digest, ReferrerCollector& collector,
-                                     const Deadline& deadline);
+  [[nodiscard]] Result<Fetched> FetchFallback(const Target& target, const Digest& digest, const Deadline& deadline);
   template <typename T>
   [[nodiscard]] Result<std::optional<T>> FirstThatHas(
       const std::vector<Target>& targets, const Deadline& deadline,
@@ -90,6 +101,7 @@ struct Client::Impl {
   const ClientOptions options;
   Fetcher fetcher;
   SingleFlight<Content> flights;
+  RememberedNames with_api{kRememberedRegistries};
   RememberedNames without_api{kRememberedRegistries};
   RememberedNames unreachable{kRememberedRegistries};
 };
@@ -197,6 +209,7 @@ Result<bool> Client::Impl::FetchPages(const Target& target, const Digest& digest
         without_api.Put(target.registry.Origin(), clock.Mono(), kNoReferrersApi);
       return false;
     }
+    if (visited.size() == 1) with_api.Put(target.registry.Origin(), clock.Mono(), kHasReferrersApi);
     Status added = collector.AddPage(page.response.body, ContentType(page.response));
     if (!added.ok() && added.error().reason == Reason::kContentUnsupported)
       return Error{Reason::kRegistryProtocol, target.name, "referrers are served as something that is no image index"};
@@ -215,30 +228,34 @@ Result<bool> Client::Impl::FetchPages(const Target& target, const Digest& digest
   }
 }
 
-// distribution-spec, "Listing Referrers": "If the response to the referrers API is a 404, and the tag schema does not
-// return a valid image index, the client SHOULD assume there are no referrers to the manifest." So it is for what was
-// put under that tag as something else than an OCI index. An OCI index that cannot be read is an error all the same:
-// what could not be looked at is not known to be absent.
-Status Client::Impl::FetchFallback(const Target& target, const Digest& digest, ReferrerCollector& collector,
-                                   const Deadline& deadline) {
-  ASSIGN_OR_RETURN(Fetched fetched, fetcher.Get(target, PathOf(target, "manifests", ReferrersTag(digest)),
-                                                ManifestTypes(), limits::kManifestBytes, deadline));
-  if (!fetched.found) return Ok();
-  Status added = collector.AddPage(fetched.response.body, ContentType(fetched.response));
-  if (added.ok() || added.error().reason == Reason::kContentUnsupported) return Ok();
-  return added.error().In(target.name);
+Result<Fetched> Client::Impl::FetchFallback(const Target& target, const Digest& digest, const Deadline& deadline) {
+  return fetcher.Get(target, PathOf(target, "manifests", ReferrersTag(digest)), ManifestTypes(), limits::kManifestBytes,
+                     deadline);
 }
 
 // Nothing where there are none: the next is asked then, because a mirror may have the image and not its signatures.
+// Where it is not known whether the registry has the API, the fallback tag is asked for at the same time: one request
+// more for the first image, and for none a round trip more. What lies there counts after the API's 404 only.
 Result<std::optional<ReferrerList>> Client::Impl::FetchReferrers(const Target& target, const Digest& digest,
                                                                  const std::vector<std::string>& artifact_types,
                                                                  const Deadline& deadline) {
   ReferrerCollector collector(digest, artifact_types);
+  const std::string origin = target.registry.Origin();
+  const bool none = without_api.Has(origin, clock.Mono());
+  std::future<Result<Fetched>> ahead;
+  if (!none && !with_api.Has(origin, clock.Mono())) {
+    // Where no thread can be started (a limit on processes), it is asked for when it is needed.
+    ahead =
+        std::async(std::launch::async | std::launch::deferred, [&] { return FetchFallback(target, digest, deadline); });
+  }
   bool has_api = false;
-  if (!without_api.Has(target.registry.Origin(), clock.Mono())) {
+  if (!none) {
     ASSIGN_OR_RETURN(has_api, FetchPages(target, digest, artifact_types, collector, deadline));
   }
-  if (!has_api) RETURN_IF_ERROR(FetchFallback(target, digest, collector, deadline));
+  if (!has_api) {
+    ASSIGN_OR_RETURN(Fetched fallback, ahead.valid() ? ahead.get() : FetchFallback(target, digest, deadline));
+    if (fallback.found) RETURN_IF_ERROR(AddFallback(target, fallback.response, collector));
+  }
   ReferrerList list = std::move(collector).Take();
   if (list.referrers.empty() && !list.truncated) return std::optional<ReferrerList>();
   return std::optional(std::move(list));

@@ -65,8 +65,10 @@ class Client final : public ImageSource {
   // "+json", or is Notation's), and whatever comes is filtered here in any case. Pages by Link rel="next" on the
   // registry's own origin, at most limits::kReferrerPages; a page that leads back to another is kRegistryProtocol. 404:
   // the fallback tag sha256-<hex>; remembered for the registry for five minutes, so that the next image costs one
-  // request, unless the 404 says that repository or manifest are unknown. Something under that tag that is no OCI index
-  // refers to nothing. Errors: kRegistryProtocol for what is no image index, and for a broken one.
+  // request, unless the 404 says that repository or manifest are unknown. Where nothing is known of the registry, the
+  // tag is asked for beside the API, which saves a round trip, and does not count unless the API says 404; that there
+  // is the API is remembered for an hour. Something under that tag that is no OCI index refers to nothing. Errors:
+  // kRegistryProtocol for what is no image index, and for a broken one.
   [[nodiscard]] Result<ReferrerList> Referrers(const image::Reference& ref, const Digest& digest,
                                                const std::vector<std::string>& artifact_types,
                                                const Credentials& credentials, const Deadline& deadline) override;

@@ -71,7 +71,8 @@ TEST_F(ImageGate, EveryProblemIsInOneAnswer) {
 TEST_F(ImageGate, AnImageIsVerifiedOnceWhateverTheNumberOfContainers) {
   fakes::Sign(registry, "app", image, key);
   EXPECT_TRUE(Decide(Pod({"registry.example/app:1", "registry.example/app:1", "registry.example/app:1"})).allowed());
-  EXPECT_EQ(registry.requests(), 4U);  // the tag, the signature manifest beside the referrers, the payload
+  // The tag; the signature manifest beside the referrers and their fallback tag; the payload.
+  EXPECT_EQ(registry.requests(), 5U);
 }
 
 TEST_F(ImageGate, OneFindingNamesAllContainersOfTheImage) {
@@ -317,7 +318,7 @@ TEST_F(ImageGate, APayloadThatManySignaturesShareIsFetchedOnce) {
   fakes::SignedPayload bad = fakes::SignPayload(other_key, image);
   fakes::PutSignatures(registry, "app", image, std::vector<fakes::SignedPayload>(50, bad));
   EXPECT_EQ(OnlyReason(Decide(Pod({"registry.example/app@" + image.text()}))), Reason::kSignatureInvalid);
-  EXPECT_EQ(registry.requests(), 3U);
+  EXPECT_EQ(registry.requests(), 4U);
 }
 
 TEST_F(ImageGate, OnlyAnOutageIsRelaxedByOnUnavailable) {
@@ -495,7 +496,8 @@ TEST_F(ImageGate, ManyRequestsForOneImageAreOneVerification) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(allowed, 8);
-  EXPECT_EQ(registry.requests(), 3U);  // the signature manifest beside the referrers, the payload
+  // The signature manifest beside the referrers and their fallback tag; the payload.
+  EXPECT_EQ(registry.requests(), 4U);
 }
 
 }  // namespace

@@ -70,7 +70,7 @@ TEST_F(NotationGate, ADigestThatTheRegistryDoesNotHave) {
 TEST_F(NotationGate, NobodySigned) {
   fakes::Sign(registry, "app", image, key);
   EXPECT_EQ(Outcome(), "denied: image-unsigned");
-  EXPECT_EQ(Asked("/manifests/sha256-"), 0U);  // nobody asked for cosign's
+  EXPECT_EQ(Asked(std::string(image.hex()) + "."), 0U);  // the tags .sig and .att: nobody asked for cosign's
 }
 
 TEST_F(NotationGate, OnlyKeysNoEnvelopes) {

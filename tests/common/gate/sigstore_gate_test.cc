@@ -143,7 +143,7 @@ TEST_F(SigstoreGate, EveryAuthorityAndPolicySharesOneBundle) {
        ImagePolicyYaml("again", "registry.example/app", KeylessAuthority("other", kDeveloper)) + roots);
   PutBundle(sigstore.SignImage(image).Text());
   EXPECT_TRUE(Judge().allowed());
-  EXPECT_EQ(registry.requests(), 5U);  // tag; .sig beside referrers; manifest; bundle
+  EXPECT_EQ(registry.requests(), 6U);  // tag; .sig beside referrers and their fallback tag; manifest; bundle
 }
 
 // --- attestations
