@@ -22,9 +22,9 @@ constexpr std::size_t kImages = 200;
 constexpr std::size_t kPods = 500;
 constexpr std::size_t kCallers = 20;
 constexpr Duration kRoundTrip{5};
-// What a burst may add: at most 148 threads at a time (20 callers, 128 that fetch for them), of which each touches
-// about 100 KiB of stack and of an arena of malloc's: 15 MiB; 20 TLS connections of 50 KiB, 200 verdicts, and what is
-// being fetched: 1 MiB each. That twice, for what malloc does not give back.
+// What a burst may add: at most 188 threads at a time (20 callers, two more for each one's pod, 128 that fetch), of
+// which each touches about 100 KiB of stack and of an arena of malloc's: 18 MiB; 20 TLS connections of 50 KiB, 200
+// verdicts, and what is being fetched: 1 MiB each. Half as much again for what malloc does not give back.
 constexpr long kMostKiB = 32 * 1024;
 
 // Texts over a pipe, each with its length before it.

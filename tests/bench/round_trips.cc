@@ -1,5 +1,6 @@
 // What the first verification of an image costs with a registry that is 20 ms away: requests, those of them that wait
-// for one another, connections and time. Fails if more round trips are needed than were asked for.
+// for one another, connections and time; and then that of another image there. Fails if more round trips are needed
+// than were asked for.
 #include <algorithm>
 #include <cstdio>
 #include <thread>
@@ -36,10 +37,10 @@ constexpr Case kCases[] = {
     {"key, bundle, token", Signing::kKeyedBundle, true, 6, true},
 };
 
+// The most of all rounds, and the median of their times.
 struct Measured {
   std::size_t requests = 0;
   std::size_t round_trips = 0;
-  std::size_t connections = 0;
   std::vector<double> milliseconds = {};
   bool admitted = true;
 
@@ -48,6 +49,24 @@ struct Measured {
     std::sort(sorted.begin(), sorted.end());
     return sorted[sorted.size() / 2];
   }
+  void Add(const ColdGate& gate, const admission::ReviewRequest& pod) {
+    const CountingTransport& counted = gate.counted();
+    const std::size_t requests_before = counted.requests();
+    const std::size_t round_trips_before = counted.round_trips();
+    const auto start = std::chrono::steady_clock::now();
+    admitted = gate.Admits(pod) && admitted;
+    const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
+    milliseconds.push_back(took.count());
+    requests = std::max(requests, counted.requests() - requests_before);
+    round_trips = std::max(round_trips, counted.round_trips() - round_trips_before);
+  }
+};
+
+struct CaseResult {
+  Measured cold = {};       // nothing is known of the registry, and no connection is open
+  Measured connected = {};  // connections are open
+  Measured next = {};       // another image, by the same gate
+  std::size_t connections = 0;
 };
 
 // As many as an image is looked up with at the same time.
@@ -64,9 +83,9 @@ void OpenConnections(net::HttpTransport& transport, const std::string& host) {
   for (std::thread& thread : threads) thread.join();
 }
 
-// One image, once. `open`: the connections are there already.
+// `pods`: of two images. `open`: the connections are there already.
 void MeasureOnce(FarRegistry& registry, const Case& of, const std::shared_ptr<const policy::PolicySet>& set,
-                 const admission::ReviewRequest& pod, bool open, Measured& measured) {
+                 const std::vector<admission::ReviewRequest>& pods, bool open, CaseResult& result) {
   const auto transport = MakeTransport(registry.ca_pem());
   if (open) OpenConnections(*transport, registry.host());
   const std::size_t before = registry.relay().opened();
@@ -77,13 +96,9 @@ void MeasureOnce(FarRegistry& registry, const Case& of, const std::shared_ptr<co
         "bench");
   }
   const ColdGate gate(*transport, set, credentials);
-  const auto start = std::chrono::steady_clock::now();
-  measured.admitted = gate.Admits(pod) && measured.admitted;
-  const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
-  measured.milliseconds.push_back(took.count());
-  measured.requests = std::max(measured.requests, gate.counted().requests());
-  measured.round_trips = std::max(measured.round_trips, gate.counted().round_trips());
-  measured.connections = std::max(measured.connections, registry.relay().opened() - before);
+  (open ? result.connected : result.cold).Add(gate, pods[0]);
+  result.connections = std::max(result.connections, registry.relay().opened() - before);
+  if (open) result.next.Add(gate, pods[1]);
 }
 
 // Whether it is as was asked for.
@@ -91,24 +106,30 @@ bool Run(const Case& of) {
   FarRegistry registry(kRoundTrip);
   if (of.api) registry.content().EnableReferrers();
   SignedImages images(registry.content());
-  images.Add("app", "1", of.signing, !of.api);
+  std::vector<admission::ReviewRequest> pods;
+  for (const char* tag : {"1", "2"}) {
+    images.Add("app", tag, of.signing, !of.api);
+    pods.push_back(MustParseReview(PodReview({registry.host() + "/app:" + tag})));
+  }
   if (of.token) {
     registry.content().RequireToken("user", "password");
     registry.content().SetRealm("https://" + registry.host() + "/token");
   }
   const auto set = MustLoad(images.Policies(registry.host(), {of.signing}));
-  const auto pod = MustParseReview(PodReview({registry.host() + "/app:1"}));
-  Measured cold;
-  Measured warm;
+  CaseResult result;
   for (std::size_t i = 0; i < kRounds; ++i) {
-    MeasureOnce(registry, of, set, pod, false, cold);
-    MeasureOnce(registry, of, set, pod, true, warm);
+    MeasureOnce(registry, of, set, pods, false, result);
+    MeasureOnce(registry, of, set, pods, true, result);
   }
-  const std::size_t round_trips = std::max(cold.round_trips, warm.round_trips);
-  const bool good = cold.admitted && warm.admitted && round_trips <= of.bound;
-  std::printf("   %-20s %-12s %8zu %11zu %8zu %11zu %9.1f ms %9.1f ms%s\n", of.name, of.api ? "API" : "fallback tag",
-              warm.requests, round_trips, of.bound, cold.connections, warm.Median(), cold.Median(),
-              good ? "" : "   MORE THAN ASKED FOR, OR REFUSED");
+  const std::size_t round_trips =
+      std::max({result.cold.round_trips, result.connected.round_trips, result.next.round_trips});
+  const bool good =
+      result.cold.admitted && result.connected.admitted && result.next.admitted && round_trips <= of.bound;
+  std::printf("   %-19s %-13s %4zu of at most %zu %9zu %9.1f ms %9.1f ms %11zu | %11zu %8zu %6.1f ms%s\n", of.name,
+              of.api ? "API" : "fallback tag", round_trips, of.bound,
+              std::max(result.cold.requests, result.connected.requests), result.connected.Median(),
+              result.cold.Median(), result.connections, result.next.round_trips, result.next.requests,
+              result.next.Median(), good ? "" : "   NOT AS ASKED FOR");
   return good;
 }
 
@@ -116,8 +137,8 @@ bool Run(const Case& of) {
 }  // namespace gatehouse::bench
 
 int main() {
-  std::printf("   %-20s %-12s %8s %11s %8s %11s %12s %12s\n", "signed by", "referrers", "requests", "round trips",
-              "at most", "connections", "connected", "from nothing");
+  std::printf("   %-19s %-13s %14s %9s %12s %12s %11s | %11s %8s %9s\n", "signed by", "referrers", "round trips",
+              "requests", "connected", "from nothing", "connections", "next: trips", "requests", "time");
   bool good = true;
   for (const auto& each : gatehouse::bench::kCases) good = gatehouse::bench::Run(each) && good;
   return good ? 0 : 1;
