@@ -11,7 +11,9 @@ namespace {
 
 using signature::sigstore::IsBundleMediaType;
 
-constexpr std::size_t kParallelFetches = 8;  // an image has one signature and a few attestations
+constexpr std::size_t kParallelFetches = 8;        // an image has one signature and a few attestations
+constexpr std::size_t kSmall = 64 * limits::kKiB;  // a bundle has some 10 KiB, and an SBOM more
+constexpr std::size_t kHeavy = 1 * limits::kMiB;   // takes a time that whoever put it there has chosen
 // cosign 2 with COSIGN_EXPERIMENTAL=1 keeps its legacy manifests as referrers of these types.
 constexpr std::string_view kCosignArtifact = "application/vnd.dev.cosign.artifact.";
 constexpr std::string_view kCosignSignatures = "application/vnd.dev.cosign.artifact.sig.v1+json";
@@ -77,7 +79,7 @@ Evidence::Evidence(const Access& access, Digest subject, std::optional<image::De
 }
 
 Evidence::~Evidence() {
-  access_.budget.Give(bytes_);
+  access_.budget.Give(taken_);
 }
 
 Result<image::Descriptor> Evidence::descriptor() const {
@@ -202,7 +204,7 @@ void Evidence::AddReferrers(const Result<registry::ReferrerList>& list) {
   };
   if (list->truncated) unseen(too_many(limits::kReferrers), true, true);
   const std::size_t most_sigstore =
-      (needs_.signatures ? limits::kSignaturesPerImage : 0) + (needs_.attestations ? limits::kAttestationsPerImage : 0);
+      limits::kSignaturesPerImage + (needs_.signatures && needs_.attestations ? limits::kAttestationsPerImage : 0);
   std::vector<Candidate> candidates;
   for (const image::Descriptor& referrer : list->referrers) {
     if (!IsWanted(referrer)) continue;
@@ -218,10 +220,9 @@ void Evidence::AddReferrers(const Result<registry::ReferrerList>& list) {
   std::size_t notation = 0;
   std::erase_if(candidates, [&](const Candidate& candidate) {
     const bool envelope = candidate.descriptor.artifact_type == signature::notation::kArtifactType;
-    return envelope ? notation++ >= limits::kSignaturesPerImage
-                    : sigstore++ >= std::max(most_sigstore, limits::kSignaturesPerImage);
+    return envelope ? notation++ >= limits::kSignaturesPerImage : sigstore++ >= most_sigstore;
   });
-  if (sigstore > std::max(most_sigstore, limits::kSignaturesPerImage)) unseen(too_many(most_sigstore), true, true);
+  if (sigstore > most_sigstore) unseen(too_many(most_sigstore), true, true);
   if (notation > limits::kSignaturesPerImage) unseen(too_many(limits::kSignaturesPerImage), false, true);
   Enqueue(std::move(candidates));
 }
@@ -358,9 +359,11 @@ std::optional<Error> Evidence::TakeBytes(const image::Descriptor& layer) {
                  "the image's signatures and attestations have more than " + std::to_string(limits::kArtefactBytes) +
                      " bytes together"};
   }
-  if (!access_.budget.Take(size))
+  // What is small is bounded by its number, so that nobody's large attestations are in the way of others' signatures.
+  if (size > kSmall && !access_.budget.Take(size))
     return Error{Reason::kOverloaded, "", "too many bytes of attestations are held for other images at this time"};
   bytes_ += size;
+  if (size > kSmall) taken_ += size;
   return std::nullopt;
 }
 
@@ -432,10 +435,14 @@ void Evidence::AddUnread(const Candidate& candidate, Error why) {
   sigstore_.push_back(SigstoreArtefact::Unread(candidate.where, true, true, std::move(error)));
 }
 
-// Before the first step, the registry was slow. After it, whoever put that many things there used up the time: that is
-// no outage, which a policy might relax.
+// In the first step, the registry was slow. After it, or with much to fetch in it, whoever put that there used up the
+// time: that is no outage, which a policy might relax.
+bool Evidence::OthersUsedUpTime() const {
+  return steps_ > 1 || bytes_ > kHeavy;
+}
+
 Error Evidence::Late(Error error) const {
-  if (error.reason == Reason::kDeadlineExceeded && steps_ > 1) error.reason = Reason::kLimitExceeded;
+  if (error.reason == Reason::kDeadlineExceeded && OthersUsedUpTime()) error.reason = Reason::kLimitExceeded;
   return error;
 }
 

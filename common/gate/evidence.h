@@ -107,6 +107,7 @@ class Evidence {
   void Add(const Wanted& wanted);
   [[nodiscard]] std::optional<Error> TakeBytes(const image::Descriptor& layer);
   void AddUnread(const Candidate& candidate, Error why);
+  [[nodiscard]] bool OthersUsedUpTime() const;
   [[nodiscard]] Error Late(Error error) const;
 
   const Access& access_;
@@ -122,7 +123,8 @@ class Evidence {
   std::set<Digest> bundles_;
   std::map<Need, std::size_t> counted_;
   std::map<Need, std::vector<Error>> unseen_;
-  std::size_t bytes_ = 0;
+  std::size_t bytes_ = 0;  // of the image
+  std::size_t taken_ = 0;  // of them, from the budget of all
 };
 
 }  // namespace gatehouse::gate

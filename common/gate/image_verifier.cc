@@ -49,7 +49,8 @@ bool NeedsRegistry(const image::Reference& reference, const Policies& policies) 
   const std::function<Status(const std::vector<crypto::Certificate>&, const std::optional<WallTime>&)> none;
   const Circumstances circumstances{nullptr, reference.Name(), WallTime(), none};
   return std::any_of(policies.begin(), policies.end(), [&](const policy::ImagePolicy* policy) {
-    return PolicyRun(0, *policy, circumstances).NeedsNow().any();
+    const PolicyRun run(0, *policy, circumstances);
+    return !run.Satisfied() && run.NeedsNow().any();
   });
 }
 

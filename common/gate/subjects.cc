@@ -103,7 +103,8 @@ PolicyVerdict Together(std::vector<SubjectVerdict> verdicts) {
   } else if (!by.empty()) {
     std::string text;
     for (const std::string& each : by) text += (text.empty() ? "" : "; ") + each;
-    together.vouched_by = text + ", for " + std::to_string(verdicts.size()) + " manifests of it";
+    together.vouched_by = text + ", for " + std::to_string(verdicts.size()) +
+                          (verdicts.size() == 1 ? " manifest of it" : " manifests of it");
   }
   return together;
 }

@@ -109,15 +109,16 @@ Result<PullSecrets::Value> PullSecrets::Get(const kube::Resource& resource, cons
   if (!IsName(name.namespace_name) || !IsName(name.name)) return Error{Reason::kKubeNotFound, "", "is no name"};
   const std::string path = kube::PathOf(resource, name.namespace_name, name.name);
   if (auto remembered = Remembered(path)) return *std::move(remembered);
-  const Deadline own = deadline.Sooner(std::min(options_.patience, deadline.Remaining() / 3));
   auto read = [&]() -> Result<Value> {
-    auto document = api_.Get(path, own);
+    auto document = api_.Get(path, deadline);
     if (!document.ok()) return Error{document.error().reason, "", document.error().detail};
     if (resource == kServiceAccounts) return Value(ReadServiceAccount(document->root()));
     ASSIGN_OR_RETURN(auto credentials, ReadSecret(document->root()));
     return Value(std::move(credentials));
   };
-  return flights_.Do(path, own, [&] {
+  // Not asked is not known: the next one asks.
+  if (deadline.Passed()) return Error{Reason::kDeadlineExceeded, "", "there was no time left to read it"};
+  return flights_.Do(path, deadline, [&] {
     // Somebody else's answer may have come since it was looked for.
     if (auto remembered = Remembered(path)) return *std::move(remembered);
     Result<Value> value = read();
@@ -162,11 +163,12 @@ std::vector<gate::SecretName> PullSecrets::SecretsOf(const gate::CredentialQuery
 
 gate::CredentialsFound PullSecrets::Find(const gate::CredentialQuery& query, const Deadline& deadline) {
   gate::CredentialsFound found{own_()};
-  const std::vector<gate::SecretName> secrets = SecretsOf(query, deadline, found.problems);
+  const Deadline own = deadline.Sooner(std::min(options_.patience, deadline.Remaining() / 3));
+  const std::vector<gate::SecretName> secrets = SecretsOf(query, own, found.problems);
   if (secrets.empty()) return found;
   registry::Credentials all = *found.credentials;
   for (const gate::SecretName& name : secrets) {
-    auto value = Get(kube::kSecrets, name, deadline);
+    auto value = Get(kube::kSecrets, name, own);
     if (value.ok()) {
       all = all.With(*std::get<std::shared_ptr<const registry::Credentials>>(*value));
     } else {

@@ -28,7 +28,7 @@ class PullSecrets {
     bool of_namespaces = false;
     Duration remember{30'000};
     Duration remember_failure{5'000};  // what was not there may come, and a server that did not answer is left alone
-    Duration patience{2'000};          // for one answer of the API; a decision has more to do
+    Duration patience{2'000};          // for all of one question; a decision has more to do
   };
   // `own` gives what the configuration has, which comes first.
   PullSecrets(kube::Api& api, const Clock& clock, OwnCredentials own, Options options);

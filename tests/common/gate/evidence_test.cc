@@ -214,31 +214,69 @@ TEST_F(EvidenceGate, AttachmentsOfOneImageAreBoundedTogether) {
   EXPECT_EQ(Asked("/blobs/"), limits::kArtefactBytes / limits::kBundleBytes);
 }
 
-TEST_F(EvidenceGate, BytesOfOthersAreCountedAndGivenBack) {
-  PutBundle(SignWithKey(key).Text());
+TEST_F(EvidenceGate, BytesOfLargeOnesAreCountedAndGivenBack) {
+  PutBundle(SignWithKey(key, {{"large", std::string(100'000, 'x')}}).Text());
   auto reference = image::Reference::Parse("registry.example/app@" + image.text());
   const registry::Credentials nobody;
   const Deadline deadline(clock, Duration(5000));
   Helpers helpers(2);
-  ArtefactBudget none(10);
-  {
-    const Access access{client, *reference, nobody, deadline, helpers, none};
+  auto fetched = [&](ArtefactBudget& budget, const std::function<void(SigstoreArtefact&)>& look) {
+    const Access access{client, *reference, nobody, deadline, helpers, budget};
     Evidence evidence(access, image, std::nullopt, {.signatures = true});
     while (evidence.Fetch()) continue;
-    ASSERT_EQ(evidence.sigstore().size(), 1U);
-    auto verified = evidence.sigstore()[0].Signature(
-        image, {.key = signature::keyed::Verifier{.key = key.Public()}, .logs = 0, .scts = 0, .times = 0});
+    ASSERT_FALSE(evidence.sigstore().empty());
+    look(evidence.sigstore()[0]);
+  };
+  const SigstoreArtefact::Requirements by_key{
+      .key = signature::keyed::Verifier{.key = key.Public()}, .logs = 0, .scts = 0, .times = 0};
+  ArtefactBudget none(10);
+  fetched(none, [&](SigstoreArtefact& artefact) {
+    auto verified = artefact.Signature(image, by_key);
     ASSERT_FALSE(verified.ok());
     EXPECT_EQ(verified.error().reason, Reason::kOverloaded);
-  }
-  ArtefactBudget enough(100'000);
-  {
-    const Access access{client, *reference, nobody, deadline, helpers, enough};
-    Evidence evidence(access, image, std::nullopt, {.signatures = true});
-    while (evidence.Fetch()) continue;
-    EXPECT_FALSE(enough.Take(100'000));
-  }
-  EXPECT_TRUE(enough.Take(100'000));
+  });
+  ArtefactBudget enough(1'000'000);
+  fetched(enough, [&](SigstoreArtefact& artefact) {
+    EXPECT_TRUE(artefact.Signature(image, by_key).ok());
+    EXPECT_FALSE(enough.Take(1'000'000));
+  });
+  EXPECT_TRUE(enough.Take(1'000'000));
+}
+
+TEST_F(EvidenceGate, SmallOnesAreInNobodysWay) {
+  PutBundle(SignWithKey(key).Text());
+  auto reference = image::Reference::Parse("registry.example/app@" + image.text());
+  const registry::Credentials nobody;
+  const Deadline deadline(clock, Duration(5000));
+  Helpers helpers(0);
+  ArtefactBudget none(0);
+  const Access access{client, *reference, nobody, deadline, helpers, none};
+  Evidence evidence(access, image, std::nullopt, {.signatures = true});
+  while (evidence.Fetch()) continue;
+  ASSERT_EQ(evidence.sigstore().size(), 1U);
+  EXPECT_TRUE(
+      evidence.sigstore()[0]
+          .Signature(image, {.key = signature::keyed::Verifier{.key = key.Public()}, .logs = 0, .scts = 0, .times = 0})
+          .ok());
+}
+
+// Time that goes into what somebody put there is no outage, which a policy might relax.
+TEST_F(EvidenceGate, MuchToFetchIsNoOutageOfTheRegistry) {
+  LoadFor(KeyAuthority("release", key.Public()), "  onUnavailable: allow\n");
+  PutBundle("{\"x\":\"" + std::string(2'000'000, 'x') + "\"}");
+  registry.OnRequest([&](const net::HttpRequest& request) {
+    if (request.url.target.find("/blobs/") != std::string::npos) clock.Advance(Duration(3500));
+  });
+  EXPECT_EQ(Outcome(), "denied: limit-exceeded");
+}
+
+TEST_F(EvidenceGate, LittleThatComesLateIsOne) {
+  LoadFor(KeyAuthority("release", key.Public()), "  onUnavailable: allow\n");
+  PutBundle(SignWithKey(key).Text());
+  registry.OnRequest([&](const net::HttpRequest& request) {
+    if (request.url.target.find("/blobs/") != std::string::npos) clock.Advance(Duration(3500));
+  });
+  EXPECT_EQ(Outcome(), "warned: registry-unavailable");
 }
 
 TEST(HelpersTest, EachTaskRunsOnceAndWhatOneThrowsComesOutAfterAll) {

@@ -169,6 +169,27 @@ TEST_F(ImageGate, ModesWarnAndAuditAdmit) {
   EXPECT_EQ(audited.findings()[0].effect, policy::Effect::kAudit);
 }
 
+// What was proven, and what was not, is said also where nothing is refused.
+TEST_F(ImageGate, Adversarial_A15_AModeOnTrialShowsEvidence) {
+  fakes::Sign(registry, "app", image, key);
+  for (const char* mode : {"warn", "audit"}) {
+    Load(ImagePolicyYaml("signed", "registry.example/**", KeyAuthority("release", key.Public()),
+                         std::string("  mode: ") + mode + "\n") +
+         ImagePolicyYaml("stricter", "registry.example/**", KeyAuthority("qa", other_key.Public()),
+                         std::string("  mode: ") + mode + "\n"));
+    Decision decision = Decide(Pod({"registry.example/app:1"}));
+    EXPECT_TRUE(decision.allowed());
+    ASSERT_EQ(decision.approvals().size(), 1U);
+    EXPECT_EQ(decision.approvals()[0].by.substr(0, 13), "release (key ");
+    ASSERT_EQ(decision.findings().size(), 1U);
+    EXPECT_EQ(decision.findings()[0].error.reason, Reason::kSignatureInvalid);
+    const auto response = ToResponse(Pod({"registry.example/app:1"}), decision);
+    EXPECT_NE(response.audit_annotations.at("proven").find("release (key "), std::string::npos);
+    EXPECT_NE(response.audit_annotations.at("reasons").find("signature-invalid"), std::string::npos);
+    EXPECT_EQ(response.warnings.size(), std::string(mode) == "warn" ? 1U : 0U);
+  }
+}
+
 TEST_F(ImageGate, SelectorsApply) {
   std::string more = "  namespaceSelector: {matchLabels: {env: prod}}\n  podSelector: {matchLabels: {tier: web}}\n";
   std::string spaces = "apiVersion: v1\nkind: Namespace\nmetadata: {name: default, labels: {env: prod}}\n---\n";

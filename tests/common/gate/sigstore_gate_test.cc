@@ -89,6 +89,22 @@ TEST_F(SigstoreGate, KeyWithATrustRootNeedsItsLog) {
   EXPECT_EQ(Outcome(), "allowed by release (" + Shown(key) + ")");
 }
 
+TEST_F(SigstoreGate, KeyWithATrustRootAndItsMinimum) {
+  struct Case {
+    const char* minimum;
+    const char* outcome;
+  } const cases[] = {{"{transparencyLogs: 1}", "allowed"},
+                     {"{transparencyLogs: 1, trustedTimes: 2}", "denied: timestamp-missing"},
+                     {"{transparencyLogs: 1, timestamps: 1}", "denied: timestamp-missing"},
+                     {"{transparencyLogs: 2}", "denied: log-entry-missing"}};
+  PutBundle(sigstore.SignImage(image, {.key = key}).Text());
+  for (const Case& c : cases) {
+    LoadFor(KeyAuthority("release", key.Public(),
+                         std::string("      trustRoots: [public]\n      minimum: ") + c.minimum + "\n"));
+    EXPECT_EQ(Outcome().substr(0, std::string(c.outcome).size()), c.outcome) << c.minimum;
+  }
+}
+
 TEST_F(SigstoreGate, LegacyKeyedSignatureWithATrustRootNeedsItsLogToo) {
   LoadFor(KeyAuthority("release", key.Public(), "      trustRoots: [public]\n"));
   PutLegacy({sigstore.LegacySignature(fakes::SimpleSigning(image),

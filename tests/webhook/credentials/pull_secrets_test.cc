@@ -192,6 +192,19 @@ TEST_F(PullSecretsTest, AnApiServerThatDoesNotAnswerIsLeftAloneForAWhile) {
   EXPECT_EQ(api.requests().size(), asked);
 }
 
+// An API server that hangs costs a decision two seconds at most, whatever the number of Secrets.
+TEST_F(PullSecretsTest, AnApiServerThatHangsDoesNotUseUpTheTimeOfTheDecision) {
+  std::vector<std::string> names;
+  for (int i = 0; i < 20; ++i) names.push_back("s" + std::to_string(i));
+  api.Intercept([&](const fakes::KubeRequest&) -> std::optional<fakes::KubeReply> {
+    clock.Advance(Duration(1'000));
+    return fakes::KubeReply{.status = 503};
+  });
+  const Deadline deadline(clock, Duration(9'000));
+  EXPECT_EQ(secrets->Find({.namespace_name = "shop", .pod_secrets = names}, deadline).problems.size(), 20U);
+  EXPECT_GE(deadline.Remaining(), Duration(5'000));
+}
+
 TEST_F(PullSecretsTest, MoreThanAreReadIsSaid) {
   std::vector<std::string> names;
   for (std::size_t i = 0; i < limits::kPullSecrets + 2; ++i) {
