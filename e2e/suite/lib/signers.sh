@@ -12,11 +12,13 @@ ISSUER=https://token.actions.githubusercontent.com
 # Debian unstable has these two, and moves: what could not be had is left out.
 has() { command -v "$1" >/dev/null; }
 
-# cosign_with PROGRAM VERB OPTION... REFERENCE: keyed, without any log.
+# cosign_with PROGRAM VERB OPTION... REFERENCE: keyed, without any log. The registry by its address: cosign stores bundles
+# by plain HTTP only where that cannot be another's host, whatever it is told.
 cosign_with() {
   local program=$1 verb=$2
   shift 2
   [ "$program" != cosign3 ] || set -- --use-signing-config=false "$@"
+  set -- "${@/#$REGISTRY\//$REGISTRY_IP:${REGISTRY#*:}/}"
   COSIGN_PASSWORD='' "$program" "$verb" --yes --tlog-upload=false --allow-insecure-registry --allow-http-registry "$@" \
     >>"$LOGS/cosign.log" 2>&1
 }
