@@ -3,6 +3,7 @@
 
 #include "common/base/encoding.h"
 #include "tests/fakes/kube_api_server.h"
+#include "tests/fakes/push.h"
 #include "tests/webhook/program/support.h"
 
 namespace gatehouse::webhook {
@@ -38,8 +39,8 @@ class ClusterProgram : public ProgramTest {
                    R"("clientConfig":{"service":{"name":"gatehouse-webhook","namespace":"gatehouse-system"}}}]})");
   }
 
-  [[nodiscard]] std::unique_ptr<Webhook> Start(const std::string& identity) const {
-    std::string text = kConfig;
+  [[nodiscard]] std::unique_ptr<Webhook> Start(const std::string& identity, const std::string& more = "") const {
+    std::string text = kConfig + more;
     for (std::size_t at = text.find("{identity}"); at != std::string::npos; at = text.find("{identity}", at))
       text.replace(at, 10, identity);
     return std::make_unique<Webhook>(folder_.Write(identity + ".yaml", Filled(text)));
@@ -85,6 +86,44 @@ TEST_F(ClusterProgram, FirstStartMakesItsKeysAndDecidesByThePoliciesOfTheApi) {
            std::string::npos;
   }));
   EXPECT_THAT(webhook->Get("/readyz"), AllOf(HasSubstr(R"("ready":true)"), HasSubstr(R"("leading":true)")));
+}
+
+// Of a registry that lets nobody in without a password, which the pod names and Gatehouse does not have.
+TEST_F(ClusterProgram, PullSecretsOfAPodAreReadIfThatIsAskedFor) {
+  api_.Serve({.resource = {"", "v1", "serviceaccounts"}, .kind = "ServiceAccount"});
+  fakes::FakeRegistry registry;
+  auto key = *crypto::PrivateKey::Generate(crypto::KeyType::kEcP256);
+  Digest image = fakes::PushImage(registry, "app", "signed", "one");
+  fakes::PushSignatures(registry, "app", image, {fakes::SignPayload(key, image)});
+  registry.RequireBasic("puller", "secret");
+  const std::string config = R"({"auths":{")" + registry.host() + R"(":{"username":"puller","password":"secret"}}})";
+  (void)api_.Put(R"({"apiVersion":"v1","kind":"Secret","metadata":{"name":"pull","namespace":"default"},)"
+                 R"("type":"kubernetes.io/dockerconfigjson","data":{".dockerconfigjson":")" +
+                 EncodeBase64(AsBytes(config)) + "\"}}");
+  std::string pem = key.Public().Pem();
+  for (std::size_t at = pem.find('\n'); at != std::string::npos; at = pem.find('\n', at)) pem.replace(at, 1, "\\n");
+  (void)api_.Put(R"({"apiVersion":"gatehouse.dev/v1alpha1","kind":"ImagePolicy","metadata":{"name":"release"},)"
+                 R"("spec":{"images":[{"glob":"**"}],"authorities":[{"name":"release","key":{"data":")" +
+                 pem + R"("}}]}})");
+  std::string review = PodReview(registry.host() + "/app:signed");
+  const std::string spec = R"("spec":{)";
+  review.replace(review.find(spec), spec.size(), spec + R"("imagePullSecrets":[{"name":"pull"}],)");
+
+  const std::string more = LoopbackRegistry(registry.host());
+  auto without = Start("pod-1", more);
+  ASSERT_TRUE(without->Serves()) << without->program().err();
+  EXPECT_THAT(without->Review(ApiServer(), review).message, HasSubstr("[registry-denied]"));
+  EXPECT_EQ(api_.Count("GET", "/api/v1/namespaces/default/secrets"), 0U);
+  without.reset();
+
+  auto with = Start("pod-2", more.substr(0, more.rfind('}')) + ", podPullSecrets: true}\n");
+  ASSERT_TRUE(with->Serves()) << with->program().err();
+  Answer answer = with->Review(ApiServer(), review);
+  EXPECT_TRUE(answer.allowed) << answer.message;
+  EXPECT_EQ(api_.Count("GET", "/api/v1/namespaces/default/secrets/pull"), 1U);
+  review.replace(review.find("\"pull\""), 6, "\"gone\"");
+  answer = with->Review(ApiServer(), review);
+  EXPECT_THAT(answer.message, AllOf(HasSubstr("[registry-denied]"), HasSubstr("the Secret default/gone was not read")));
 }
 
 TEST_F(ClusterProgram, CaBundleOfTheWebhookConfigurationIsThePublishedAuthority) {
