@@ -93,7 +93,8 @@ class SignersGate : public GateFixture {
   }
   [[nodiscard]] std::size_t Asked(const std::string& part) const {
     std::size_t count = 0;
-    for (const std::string& line : registry.log()) if (line.find(part) != std::string::npos) ++count;
+    for (const std::string& line : registry.log())
+      if (line.find(part) != std::string::npos) ++count;
     return count;
   }
 
