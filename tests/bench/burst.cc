@@ -46,9 +46,10 @@ Signing SigningOf(std::size_t image) {
   return image % 2 == 0 ? Signing::kKeyedLegacy : Signing::kKeylessBundle;
 }
 
-// The registry's process. Ends when `orders` does; tells of its connections for each line that comes there.
+// The registry's process: a new one for each 'n' that is ordered, the first with the referrers API and the last
+// without; tells of its connections for each 'c'. Ends when `orders` does.
 int Serve(std::FILE* orders, std::FILE* answers) {
-  for (bool api : {true, false}) {
+  for (bool api : {true, true, false}) {
     FarRegistry registry(kRoundTrip, 2 * kConnectionsPerHost);
     if (api) registry.content().EnableReferrers();
     SignedImages images(registry.content());
@@ -181,9 +182,9 @@ Fetches Sort(const std::map<std::string, std::size_t>& by_target) {
   return fetches;
 }
 
-bool Run(const RemoteRegistry& registry, const char* name, bool by_tag) {
+bool Run(RemoteRegistry& registry, const char* name, bool by_tag) {
+  registry.Describe();
   const auto transport = MakeTransport(registry.ca_pem);
-  const auto [opened_before, unused] = registry.Connections();
   const auto set = MustLoad(registry.policies);
   const std::vector<std::string> reviews = Reviews(registry, by_tag);
   // An image that no pod has: what is made once for the program is there, before it is weighed.
@@ -209,8 +210,8 @@ bool Run(const RemoteRegistry& registry, const char* name, bool by_tag) {
               fetches.under_digests, fetches.distinct, fetches.most);
   std::printf("     tags looked up           %6zu; requests in all %zu\n", fetches.of_tags,
               fetches.under_digests + fetches.of_tags);
-  std::printf("     connections opened       %6zu, at most %zu at once (asked for: at most %zu)\n",
-              opened - opened_before, most_at_once, kConnectionsPerHost);
+  std::printf("     connections opened       %6zu, at most %zu at once (asked for: at most %zu)\n", opened,
+              most_at_once, kConnectionsPerHost);
   std::printf(
       "     memory before            %6.1f MiB, at most +%.1f, after it +%.1f, after the second time +%.1f "
       "(asked for: at most +%ld)\n",
@@ -234,11 +235,10 @@ int Main() {
   close(orders[0]);
   close(answers[1]);
   RemoteRegistry registry{fdopen(orders[1], "w"), fdopen(answers[0], "r")};
-  registry.Describe();
   bool good = Run(registry, "by digest, referrers API", false);
+  registry.Next();
   good = Run(registry, "by tag, referrers API", true) && good;
   registry.Next();
-  registry.Describe();
   good = Run(registry, "by digest, no referrers API", false) && good;
   std::fclose(registry.orders);
   int status = 0;
