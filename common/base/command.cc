@@ -73,6 +73,8 @@ int Spawn(const Command& command, int in, const Pipe& out, const Pipe& err, pid_
   posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
   posix_spawn_file_actions_adddup2(&actions, out.writer.fd, STDOUT_FILENO);
   posix_spawn_file_actions_adddup2(&actions, err.writer.fd, STDERR_FILENO);
+  // Not every descriptor of this process is closed on exec: those of libraries (accepted connections) are not.
+  posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
   sigset_t none;
   sigset_t all;
   sigemptyset(&none);

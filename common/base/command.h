@@ -16,7 +16,7 @@ namespace gatehouse {
 struct Command {
   std::string file;                                     // its path
   std::vector<std::string> arguments = {};              // the first is what it takes for its own name
-  std::map<std::string, std::string> environment = {};  // all of it: nothing is inherited
+  std::map<std::string, std::string> environment = {};  // all of it: nothing is inherited, descriptors neither
   std::string input = {};                               // its standard input, at most kCommandInputBytes
   std::size_t max_output = 0;                           // of its standard output; more ends it
 };

@@ -1,6 +1,7 @@
 #include "common/base/command.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cstdlib>
 
@@ -37,6 +38,17 @@ TEST_F(CommandTest, InheritsNothing) {
   unsetenv("GATEHOUSE_TEST_INHERITED");
   ASSERT_TRUE(outcome.ok());
   EXPECT_EQ(outcome->output, "[]\n");
+}
+
+// Descriptors of libraries are not closed on exec: an accepted connection, a file that is being read.
+TEST_F(CommandTest, InheritsNoDescriptors) {
+  const int open_ended = dup(STDERR_FILENO);
+  ASSERT_GT(open_ended, STDERR_FILENO);
+  auto outcome = Run(Shell("[ -e /proc/self/fd/" + std::to_string(open_ended) + " ] && echo inherited; true"));
+  close(open_ended);
+  ASSERT_TRUE(outcome.ok()) << outcome.error().ToString();
+  EXPECT_EQ(outcome->output, "");
+  EXPECT_EQ(outcome->exit_code, 0);
 }
 
 TEST_F(CommandTest, WithoutInputThereIsAnEnd) {
