@@ -292,7 +292,10 @@ Status CheckSignerUsage(const Certificate& signer) {
 Result<std::vector<Certificate>> BuildPath(const CmsSignedData& data, const Certificate& signer, WallTime at,
                                            const TimestampAuthority& authority) {
   std::vector<Certificate> intermediates = authority.intermediates;
+  // Those of the token only where the authority names its root alone: beside its own they would bring back one that it
+  // does not name any more.
   for (const Certificate& certificate : data.certificates) {
+    if (!authority.intermediates.empty()) break;
     if (certificate.impl().der != signer.impl().der) intermediates.push_back(certificate);
   }
   Result<std::vector<Certificate>> path = VerifyChain(

@@ -10,7 +10,7 @@ namespace gatehouse::crypto {
 
 struct TimestampAuthority {
   // Of the trust document: root(s), intermediates and, if it pins one, the leaf. A token's own certificates are never
-  // trusted; they serve to build the path only.
+  // trusted; they serve to build the path only, and only where no intermediates are named here.
   std::vector<Certificate> roots;
   std::vector<Certificate> intermediates = {};
   std::optional<Certificate> leaf = {};

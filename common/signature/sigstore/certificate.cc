@@ -149,7 +149,9 @@ Status SigningCertificate::CheckAt(WallTime time) {
   for (const CertificateAuthority& authority : material_.authorities) {
     if (authority.chain.empty() || !authority.valid.Contains(time)) continue;
     std::vector<crypto::Certificate> intermediates(authority.chain.begin(), authority.chain.end() - 1);
-    intermediates.insert(intermediates.end(), chain_.begin() + 1, chain_.end());
+    // The signer's own certificates build a path only below an authority that names a root alone. Beside those of the
+    // trust document they would bring back an intermediate whose window was closed, under the window of its successor.
+    if (intermediates.empty()) intermediates.assign(chain_.begin() + 1, chain_.end());
     auto path =
         crypto::VerifyChain(chain_.front(), intermediates, {authority.chain.back()},
                             {.at = time, .required_eku = std::string(kCodeSigning), .tolerated_critical_oids = {}});

@@ -18,7 +18,8 @@ namespace gatehouse::signature::sigstore {
 // must have been valid are given.
 class SigningCertificate {
  public:
-  // `chain`: leaf first, its other members serve to build the path only. Both must outlive this object.
+  // `chain`: leaf first; its other members serve to build the path, and only below an authority that names no
+  // intermediates itself. Both must outlive this object.
   SigningCertificate(const std::vector<crypto::Certificate>& chain, const TrustMaterial& material)
       : chain_(chain), material_(material) {}
 

@@ -157,6 +157,14 @@ TEST_F(TimestampTest, EmbeddedCertificatesBuildThePath) {
   ExpectUnknown(VerifyTimestamp(bare, kMessage, root_only), "neither the token nor the trust document");
 }
 
+TEST_F(TimestampTest, Adversarial_B6_AnIntermediateThatIsNotNamedAnyMore) {
+  // Another intermediate of the same root is named: that of the token does not come back by being embedded.
+  const TestCa successor = authority_.root().Intermediate(CaSpec("successor"));
+  const TimestampAuthority renewed{.roots = {authority_.root().certificate()},
+                                   .intermediates = {successor.certificate()}};
+  ExpectUnknown(VerifyTimestamp(authority_.Stamp(kMessage), kMessage, renewed), "does not chain");
+}
+
 TEST_F(TimestampTest, ATokenWithoutCertificatesNeedsAPinnedLeaf) {
   const Bytes token = authority_.Stamp(kMessage, {.embed_certificates = false});
   ExpectUnknown(VerifyTimestamp(token, kMessage, authority_.Trust()), "neither the token nor the trust document");

@@ -238,6 +238,26 @@ TEST(Adversarial_B7, ACertificateOfAnotherAuthorityOfTheSameName) {
   EXPECT_EQ(TokenOf(Verify(Sigstore(), bundle)), Token(Reason::kCertificateUntrusted));
 }
 
+// The trust document closed the window of an intermediate and has opened one for its successor, under the same root.
+TEST(Adversarial_B7, AnIntermediateThatWasRetiredIsNotBroughtBackByTheBundle) {
+  FakeSigstore sigstore;
+  const fakes::TestCa successor = sigstore.root().Intermediate(fakes::CaSpec("successor"));
+  TrustMaterial material = sigstore.Trust();
+  CertificateAuthority renewed = material.authorities.front();
+  renewed.chain.front() = successor.certificate();
+  renewed.valid.from = fakes::kPkiNow - std::chrono::hours(1);
+  material.authorities.front().valid.until = renewed.valid.from;
+  material.authorities.push_back(std::move(renewed));
+  const auto with = [&](const fakes::TestCa& issuer) {
+    SignedBundle bundle = sigstore.SignMessage(kArtefact, {.version = "0.2", .leaf = {.issuer_ca = &issuer}});
+    At(bundle.json, "/verificationMaterial/x509CertificateChain/certificates/1/rawBytes") =
+        JsonValue::String(EncodeBase64(issuer.certificate().Der()));
+    return TokenOf(Verify(bundle.Text(), TheArtefact(), {.material = &material, .key = {}}));
+  };
+  EXPECT_EQ(with(successor), "ok");
+  EXPECT_EQ(with(sigstore.intermediate()), Token(Reason::kCertificateUntrusted));
+}
+
 // --- certificate transparency
 
 TEST(Adversarial_B8, TimestampsOfTheCertificate) {
