@@ -24,20 +24,24 @@ using GeneralTime = std::unique_ptr<ASN1_GENERALIZEDTIME, FreeWith<ASN1_GENERALI
 
 constexpr const char* kWhere = "CRL";
 
-// http URLs among general names, each once.
-void AddUrl(const GENERAL_NAME* name, std::vector<std::string>& urls) {
-  if (name->type != GEN_URI) return;
+// http URLs among general names, each once. Whether it is one.
+bool AddUrl(const GENERAL_NAME* name, std::vector<std::string>& urls) {
+  if (name->type != GEN_URI) return false;
   const ASN1_STRING* text = name->d.uniformResourceIdentifier;
   std::string url(AsText(BytesView(ASN1_STRING_get0_data(text), static_cast<std::size_t>(ASN1_STRING_length(text)))));
-  const bool known = std::find(urls.begin(), urls.end(), url) != urls.end();
-  if (url.starts_with("http://") && url.size() <= limits::kUrlBytes && !known) urls.push_back(std::move(url));
+  if (!url.starts_with("http://") || url.size() > limits::kUrlBytes) return false;
+  if (std::find(urls.begin(), urls.end(), url) == urls.end()) urls.push_back(std::move(url));
+  return true;
 }
 
-void AddUrls(const DIST_POINT_NAME* point, std::vector<std::string>& urls) {
-  if (point == nullptr || point->type != 0) return;
+// Whether all of them are.
+bool AddUrls(const DIST_POINT_NAME* point, std::vector<std::string>& urls) {
+  if (point == nullptr || point->type != 0) return false;
+  bool all = true;
   for (int i = 0; i < sk_GENERAL_NAME_num(point->name.fullname); ++i) {
-    AddUrl(sk_GENERAL_NAME_value(point->name.fullname, i), urls);
+    all = AddUrl(sk_GENERAL_NAME_value(point->name.fullname, i), urls) && all;
   }
+  return all;
 }
 
 // A number of a CRL (RFC 5280 section 5.2.3: up to 20 octets; those in use are small).
@@ -122,15 +126,20 @@ RevocationPointers RevocationPointersOf(const Certificate& certificate) {
   ErrorQueueGuard guard;
   const X509* x509 = certificate.impl().x509.get();
   RevocationPointers pointers;
-  const Access access(static_cast<AUTHORITY_INFO_ACCESS*>(X509_get_ext_d2i(x509, NID_info_access, nullptr, nullptr)));
+  int critical = -1;  // stays so where there is no such extension; one that cannot be read gives nothing and sets it
+  const Access access(static_cast<AUTHORITY_INFO_ACCESS*>(X509_get_ext_d2i(x509, NID_info_access, &critical, nullptr)));
+  pointers.others = access == nullptr && critical != -1;
   for (int i = 0; access != nullptr && i < sk_ACCESS_DESCRIPTION_num(access.get()); ++i) {
     const ACCESS_DESCRIPTION* description = sk_ACCESS_DESCRIPTION_value(access.get(), i);
-    if (OBJ_obj2nid(description->method) == NID_ad_OCSP) AddUrl(description->location, pointers.ocsp);
+    if (OBJ_obj2nid(description->method) != NID_ad_OCSP) continue;
+    if (!AddUrl(description->location, pointers.ocsp)) pointers.others = true;
   }
+  critical = -1;
   const Points points(
-      static_cast<CRL_DIST_POINTS*>(X509_get_ext_d2i(x509, NID_crl_distribution_points, nullptr, nullptr)));
+      static_cast<CRL_DIST_POINTS*>(X509_get_ext_d2i(x509, NID_crl_distribution_points, &critical, nullptr)));
+  if (points == nullptr && critical != -1) pointers.others = true;
   for (int i = 0; points != nullptr && i < sk_DIST_POINT_num(points.get()); ++i) {
-    AddUrls(sk_DIST_POINT_value(points.get(), i)->distpoint, pointers.crl);
+    if (!AddUrls(sk_DIST_POINT_value(points.get(), i)->distpoint, pointers.crl)) pointers.others = true;
   }
   return pointers;
 }

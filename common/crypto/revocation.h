@@ -14,6 +14,9 @@ namespace gatehouse::crypto {
 struct RevocationPointers {
   std::vector<std::string> ocsp;  // authorityInfoAccess
   std::vector<std::string> crl;   // cRLDistributionPoints, fullName
+  // Whether there are further ones, of other schemes or in forms that cannot be read: a certificate that has only those
+  // is not one whose revocation nobody publishes.
+  bool others = false;
 };
 [[nodiscard]] RevocationPointers RevocationPointersOf(const Certificate& certificate);
 

@@ -219,7 +219,12 @@ struct Checker::Impl {
   Result<RevocationStatus> StatusOf(const Certificate& certificate, const Certificate& issuer,
                                     const Deadline& deadline) {
     const crypto::RevocationPointers pointers = crypto::RevocationPointersOf(certificate);
-    if (pointers.ocsp.empty() && pointers.crl.empty()) return RevocationStatus{.state = RevocationStatus::State::kGood};
+    if (pointers.ocsp.empty() && pointers.crl.empty()) {
+      // Notation specification, "Certificate Revocation Evaluation": only a certificate that names no place to ask is
+      // good without asking.
+      if (!pointers.others) return RevocationStatus{.state = RevocationStatus::State::kGood};
+      return Unavailable(certificate.Subject(), "its revocation can only be asked for where no http URL leads");
+    }
     Error last = Unavailable(certificate.Subject(), "nobody could tell whether it was revoked");
     std::size_t asked = 0;
     auto told = [&](Result<RevocationStatus> status) -> std::optional<RevocationStatus> {

@@ -47,12 +47,33 @@ TEST(RevocationPointersTest, HttpUrlsInOrderEachOnce) {
   auto pointers = RevocationPointersOf(leaf.certificate);
   EXPECT_THAT(pointers.ocsp, ElementsAre("http://ocsp.example/a"));
   EXPECT_THAT(pointers.crl, ElementsAre("http://crl.example/1.crl", "http://crl.example/3"));
+  EXPECT_TRUE(pointers.others);
 }
 
 TEST(RevocationPointersTest, NoneIsNone) {
   auto pointers = RevocationPointersOf(Shared().good.certificate);
   EXPECT_THAT(pointers.ocsp, IsEmpty());
   EXPECT_THAT(pointers.crl, IsEmpty());
+  EXPECT_FALSE(pointers.others);
+}
+
+TEST(RevocationPointersTest, PlacesThatNoHttpUrlNamesAreNotForgotten) {
+  const std::pair<const char*, const char*> kCases[] = {
+      {"authorityInfoAccess", "OCSP;URI:https://ocsp.example/"},
+      {"authorityInfoAccess", "OCSP;URI:HTTP://ocsp.example/"},
+      {"authorityInfoAccess", "OCSP;DNS:ocsp.example"},
+      {"authorityInfoAccess", "DER:0500"},
+      {"crlDistributionPoints", "URI:ldap://crl.example/2"},
+  };
+  for (const auto& [extension, value] : kCases) {
+    const auto pointers = RevocationPointersOf(Shared().root.Leaf(LeafSpec("leaf").With(extension, value)).certificate);
+    EXPECT_TRUE(pointers.others) << value;
+    EXPECT_THAT(pointers.ocsp, IsEmpty()) << value;
+    EXPECT_THAT(pointers.crl, IsEmpty()) << value;
+  }
+  const auto issuers_only = RevocationPointersOf(
+      Shared().root.Leaf(LeafSpec("leaf").With("authorityInfoAccess", "caIssuers;URI:ldap://ca.example/")).certificate);
+  EXPECT_FALSE(issuers_only.others) << "where the issuer's certificate is says nothing of revocation";
 }
 
 // --- CRL

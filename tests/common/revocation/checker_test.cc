@@ -80,6 +80,19 @@ TEST_F(CheckerTest, CertificateWithoutPointersIsGoodAndNobodyIsAsked) {
   EXPECT_THAT(servers_.asked, IsEmpty());
 }
 
+TEST_F(CheckerTest, CertificateWhosePointersCannotBeFollowedIsNotGood) {
+  const std::pair<const char*, const char*> kPointers[] = {{"authorityInfoAccess", "OCSP;URI:https://ocsp.example/"},
+                                                           {"crlDistributionPoints", "URI:ldap://crl.example/list"}};
+  for (const auto& [extension, value] : kPointers) {
+    const auto leaf = root_.Leaf(LeafSpec("leaf").With(extension, value));
+    const Status status =
+        checker_.Check({leaf.certificate, root_.certificate()}, {}, Deadline(clock_, std::chrono::seconds(1)));
+    ASSERT_FALSE(status.ok()) << value;
+    EXPECT_EQ(status.error().reason, Reason::kRevocationUnavailable) << value;
+  }
+  EXPECT_THAT(servers_.asked, IsEmpty());
+}
+
 TEST_F(CheckerTest, OcspIsAskedFirstAndSuffices) {
   PutOcsp({});
   EXPECT_TRUE(Check().ok());
