@@ -12,7 +12,6 @@ namespace {
 using codec::CborValue;
 
 // RFC 9052 section 3.1, RFC 9360 section 2.
-constexpr std::int64_t kAlgorithmLabel = 1;
 constexpr std::int64_t kCriticalLabel = 2;
 constexpr std::int64_t kContentTypeLabel = 3;
 constexpr std::int64_t kChainLabel = 33;
@@ -81,7 +80,7 @@ Result<ProtectedHeader> ReadProtected(const CborValue& map) {
   ASSIGN_OR_RETURN(header.signing_time, TimeOf(map, kSigningTimeName));
   ASSIGN_OR_RETURN(header.authentic_signing_time, TimeOf(map, kAuthenticSigningTimeName));
   ASSIGN_OR_RETURN(header.expiry, TimeOf(map, kExpiryName));
-  for (const auto& [label, value] : map.members()) header.names.push_back(NameOf(label));
+  for (const auto& [label, value] : map.members()) header.names.insert(NameOf(label));
   return header;
 }
 

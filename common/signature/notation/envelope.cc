@@ -26,7 +26,7 @@ bool Holds(const std::vector<std::string>& names, std::string_view name) {
 // signer counts on it.
 Status CheckPlugin(const ProtectedHeader& header) {
   for (const std::string_view name : {kVerificationPluginName, kVerificationPluginMinVersionName}) {
-    if (!Holds(header.names, name) && !Holds(header.critical, name)) continue;
+    if (!header.names.contains(name) && !Holds(header.critical, name)) continue;
     return Error{Reason::kCriticalUnknown, "", "the signature demands a verification plugin, which is not supported"};
   }
   return Ok();
@@ -36,7 +36,7 @@ Status CheckCritical(const ProtectedHeader& header, SigningScheme scheme) {
   for (auto name = header.critical.begin(); name != header.critical.end(); ++name) {
     if (std::find(header.critical.begin(), name, *name) != name) return MalformedEnvelope("a critical name twice");
     // RFC 7515 section 4.1.11: "the names listed MUST ... be present"; RFC 9052 section 3.1 the same.
-    if (!Holds(header.names, *name)) {
+    if (!header.names.contains(*name)) {
       return MalformedEnvelope("'" + Printable(*name, 64) + "' is critical but not there");
     }
     if (*name == kSigningTimeName) return MalformedEnvelope("the signing time must not be critical");

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,8 +21,8 @@ enum class SigningAlgorithm : std::uint8_t { kPs256, kPs384, kPs512, kEs256, kEs
 struct ProtectedHeader {
   std::string content_type;
   std::string scheme;
-  std::vector<std::string> critical;  // COSE: integer labels in decimal
-  std::vector<std::string> names;     // all that are there, named likewise
+  std::vector<std::string> critical;         // COSE: integer labels in decimal
+  std::set<std::string, std::less<>> names;  // all that are there, named likewise
   std::optional<WallTime> signing_time;
   std::optional<WallTime> authentic_signing_time;
   std::optional<WallTime> expiry;

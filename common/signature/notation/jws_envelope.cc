@@ -63,7 +63,7 @@ Result<ProtectedHeader> ReadProtected(const JsonDocument& document, std::string&
   header.authentic_signing_time = ReadTime(reader, kAuthenticSigningTimeName);
   header.expiry = ReadTime(reader, kExpiryName);
   for (std::size_t i = 0; reader.ok() && i < document.root().size(); ++i) {
-    header.names.emplace_back(document.root().member(i).key);
+    header.names.emplace(document.root().member(i).key);
   }
   RETURN_IF_ERROR(reader.Finish());
   // "It MUST only contain headers apart from registered headers (e.g. alg, cty) in JWS specification."
@@ -97,7 +97,7 @@ void ReadUnprotected(ObjectReader& reader, const ProtectedHeader& header, Unprot
   for (std::size_t i = 0; i < reader.view().size(); ++i) {
     const std::string_view name = reader.view().member(i).key;
     // RFC 7515 section 7.2.1: "The Header Parameter names in the two locations MUST be disjoint."
-    if (std::ranges::find(header.names, name) != header.names.end()) {
+    if (header.names.contains(name)) {
       return reader.Fail("", "'" + Printable(name, 64) + "' stands in the protected header as well");
     }
     if (name == "alg" || name == "crit" || name == "cty" || name == "b64" || IsProtectedName(name)) {
