@@ -41,6 +41,7 @@ void ReadRoot(Reader& root, Validator& validator) {
   TrustRoot out{.name = root.Text("name")};
   if (const std::string key = root.Text("key"); !key.empty()) {
     if (!key.starts_with("-----BEGIN")) root.Refuse("key", "keys in a key management service are not asked for");
+    if (root.Has("keyless")) root.Refuse("key", "stands beside keyless: keep one of them");
     Node data;
     data.Set("data", Pem(key));
     out.rule.Set("key", std::move(data));
@@ -74,10 +75,18 @@ Validator ReadValidator(Reader& reader) {
   return validator;
 }
 
-// "*:*" is everything; ":*" at the end goes without saying.
-std::string GlobOf(std::string pattern) {
+// "*:*" is everything; ":*" at the end goes without saying. Their '*' crosses '/' (fnmatch).
+std::string GlobOf(Reader& entry) {
+  std::string pattern = entry.Text("pattern");
   if (pattern.ends_with(":*")) pattern.resize(pattern.size() - 2);
-  return pattern == "*" || pattern.empty() ? "**" : WithRegistry(pattern);
+  if (pattern == "*") return "**";
+  const std::size_t slash = pattern.find('/');
+  if (pattern.empty() || pattern.substr(0, slash).find('*') != std::string::npos) {
+    entry.Refuse("pattern", "names no registry, or has a wildcard for it and more: name the registry");
+    return "**";
+  }
+  const std::string glob = WithRegistry(pattern).value_or(pattern);
+  return glob.substr(0, glob.find('/')) + Crossing(glob.substr(glob.find('/')));
 }
 
 class Policies {
@@ -85,13 +94,14 @@ class Policies {
   Policies(Draft& draft, const std::map<std::string, Validator>& validators) : draft_(draft), validators_(validators) {}
 
   void Read(Reader& entry) {
-    const std::string glob = GlobOf(entry.Text("pattern"));
+    const std::string glob = GlobOf(entry);
     std::string name = entry.Text("validator");
     if (name.empty()) name = "default";
     auto found = validators_.find(name);
     if (found == validators_.end()) return entry.Refuse("validator", "there is no validator " + Printable(name, 64));
     const Validator& validator = found->second;
     ReadWith(entry, validator);
+    CheckRequired(entry, validator);
     // What nothing covers is refused here as well.
     if (validator.fixed && !validator.approve && glob == "**") {
       draft_.report.notes.insert("what no policy covers is to be refused: leave unmatchedImages at deny");
@@ -146,6 +156,16 @@ class Policies {
       const std::string mode = with.Text("mode");
       if (!mode.empty() && mode != "mutate" && mode != "insecureValidateOnly") with.Refuse("mode", "is not known here");
     });
+  }
+
+  // Who is not found would not be asked for.
+  void CheckRequired(Reader& entry, const Validator& validator) const {
+    if (!required_.empty() && wanted_ != "*") entry.Refuse("with.required", "needs trustRoot: \"*\"");
+    for (const std::string& name : required_) {
+      const bool known = std::any_of(validator.roots.begin(), validator.roots.end(),
+                                     [&](const TrustRoot& root) { return root.name == name; });
+      if (!known) entry.Refuse("with.required", "the validator has no trust root " + Printable(name, 64));
+    }
   }
 
   Node Authorities(const Validator& validator) {

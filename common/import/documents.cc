@@ -42,13 +42,22 @@ Node Globs(const std::vector<std::string>& globs) {
   return list;
 }
 
-std::string WithRegistry(const std::string& glob) {
+std::optional<std::string> WithRegistry(const std::string& glob) {
   if (glob == "**") return glob;
+  if (glob == "*/*") return "docker.io/" + glob;
   const std::size_t slash = glob.find('/');
-  if (slash == std::string::npos) return "docker.io/library/" + glob;
   const std::string first = glob.substr(0, slash);
+  if (first.find("**") != std::string::npos) return std::nullopt;
+  if (slash == std::string::npos) return "docker.io/library/" + glob;
   const bool registry = first.find_first_of(".:") != std::string::npos || first == "localhost" || first == "*";
+  if (!registry && first.find('*') != std::string::npos) return std::nullopt;
   return registry ? glob : "docker.io/" + glob;
+}
+
+std::string Crossing(std::string_view text) {
+  std::string out;
+  for (char c : text) out += c == '*' ? std::string("**") : std::string(1, c);
+  return out;
 }
 
 std::string Pem(std::string text) {

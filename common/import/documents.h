@@ -1,6 +1,7 @@
 // Parts of our documents that several of the translators make, and the translators themselves. Internal to this room.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,8 +26,11 @@ struct Draft {
 [[nodiscard]] std::string NameOf(std::string_view text);
 // [{glob: …}]
 [[nodiscard]] Node Globs(const std::vector<std::string>& globs);
-// A glob without a registry is of Docker Hub in the other systems.
-[[nodiscard]] std::string WithRegistry(const std::string& glob);
+// policy-controller's: a glob without a registry is of Docker Hub, and so are "*" and "*/*". Nothing for one whose
+// wildcard stands for a registry and more, which no glob of ours says.
+[[nodiscard]] std::optional<std::string> WithRegistry(const std::string& glob);
+// Of systems whose '*' crosses '/'.
+[[nodiscard]] std::string Crossing(std::string_view text);
 // The texts with a newline at the end, so that they become blocks.
 [[nodiscard]] std::string Pem(std::string text);
 

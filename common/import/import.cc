@@ -1,5 +1,7 @@
 #include "common/import/import.h"
 
+#include <set>
+
 #include "common/codec/yaml.h"
 #include "common/import/documents.h"
 #include "common/policy/loader.h"
@@ -25,13 +27,21 @@ std::string KindOf(codec::JsonView document) {
 
 // What our own loader says of each document by itself: what it would refuse later is refused now.
 void Check(const std::vector<Node>& documents, Report& report) {
+  std::set<std::string> names;
   for (const Node& document : documents) {
     auto parsed = codec::ParseYaml(document.Write(), "imported");
     if (!parsed.ok()) {
       report.Refuse("$", parsed.error().ToString());
       continue;
     }
-    Status status = policy::CheckObject(parsed->front().root().Serialize());
+    const codec::JsonView root = parsed->front().root();
+    auto metadata = root.Find("metadata");
+    auto name = metadata.has_value() ? metadata->Find("name") : std::nullopt;
+    const std::string whole =
+        KindOf(root) + " '" + std::string(name.has_value() ? name->AsString().value_or("") : "") + "'";
+    // Theirs are folded to lower case, and cut.
+    if (!names.insert(whole).second) report.Refuse("$", "two documents would become " + whole + ": rename one of them");
+    Status status = policy::CheckObject(root.Serialize());
     if (!status.ok()) report.Refuse("$", "what came of it is refused: " + status.error().ToString());
   }
 }

@@ -10,32 +10,33 @@ constexpr std::string_view kGroup = "kyverno.io/";
 // What the entries of one verifyImages block become, before they are authorities.
 struct Entry {
   Node authority;
-  bool notary = false;
+  Node annotations = {};  // of the image's signature
 };
-
-// Kyverno's '*' crosses '/'.
-std::string Wildcard(const std::string& text) {
-  std::string out;
-  for (char c : text) out += c == '*' ? std::string("**") : std::string(1, c);
-  return out;
-}
 
 bool HasWildcard(std::string_view text) {
   return text.find_first_of("*?") != std::string_view::npos;
 }
 
 std::string ImageGlobOf(Reader& reader, const std::string& reference) {
-  if (reference == "*") return "**";
+  if (reference == "*" || reference == "*/*") return "**";
   if (reference.find('?') != std::string::npos) reader.Refuse("imageReferences", "'?' has no equivalent");
   const std::size_t slash = reference.find('/');
   if (slash == std::string::npos) {
     reader.Refuse("imageReferences", "'" + Printable(reference) + "' names no registry; name it");
     return reference;
   }
+  const std::string registry = reference.substr(0, slash);
+  if (registry.find('*') != std::string::npos) {
+    reader.Refuse("imageReferences", "the wildcard for a registry in '" + Printable(reference) +
+                                         "' stands for repositories as well: name the registry");
+  }
   std::string path = reference.substr(slash);
+  if (registry == "docker.io" && path.find('/', 1) == std::string::npos && !path.starts_with("/*")) {
+    reader.Refuse("imageReferences", "'" + Printable(reference) + "' is docker.io/library" + Printable(path) + " here");
+  }
   // Any tag goes without saying.
   if (path.ends_with(":*")) path.resize(path.size() - 2);
-  return reference.substr(0, slash) + Wildcard(path);
+  return registry + Crossing(path);
 }
 
 // "{{ a.b }}" as the pointer "/a/b"; "" for anything else of JMESPath.
@@ -57,22 +58,30 @@ std::string Pointer(std::string_view expression) {
   return pointer.size() > 1 && pointer.back() != '/' && pointer.find("//") == std::string::npos ? pointer : "";
 }
 
-// "{{ time_since('', '{{ metadata.scanFinishedOn }}', '') }}": the pointer within.
+// "{{ time_since('', '{{ metadata.scanFinishedOn }}', '') }}", and nothing around it: the pointer within. A third
+// argument would be another moment than now.
 std::string TimePointer(std::string_view expression) {
-  const std::size_t begin = expression.find("time_since('',");
-  if (begin == std::string_view::npos) return "";
-  const std::size_t open = expression.find("{{", begin);
-  const std::size_t close = expression.find("}}", begin);
-  if (open == std::string_view::npos || close == std::string_view::npos || close < open) return "";
-  return Pointer(expression.substr(open, close + 2 - open));
+  constexpr std::string_view kBefore = "{{time_since('','";
+  constexpr std::string_view kAfter = "','')}}";
+  std::string dense(expression);
+  std::erase(dense, ' ');
+  const std::string_view text = dense;
+  if (!text.starts_with(kBefore) || !text.ends_with(kAfter) || text.size() < kBefore.size() + kAfter.size()) return "";
+  return Pointer(text.substr(kBefore.size(), text.size() - kBefore.size() - kAfter.size()));
+}
+
+// Kyverno compares texts that are numbers, durations or quantities by what they are worth.
+bool MayBeQuantity(std::string_view text) {
+  return !text.empty() && (text[0] == '+' || text[0] == '-' || text[0] == '.' || (text[0] >= '0' && text[0] <= '9'));
 }
 
 class Block {
  public:
   Block(Reader& reader, Draft& draft, const std::string& policy) : reader_(reader), draft_(draft), policy_(policy) {}
 
-  // The ImagePolicy's spec without selectors.
-  [[nodiscard]] Node Make(const std::string& default_action) {
+  // The specs of ImagePolicies, without selectors: for the image's signature, and where attestations are asked for, one
+  // more for those: an authority with attestations vouches by them alone.
+  [[nodiscard]] Node::List Make(const std::string& default_action) {
     std::vector<std::string> globs;
     for (const std::string& each : reader_.Texts("imageReferences")) globs.push_back(ImageGlobOf(reader_, each));
     if (std::string image = reader_.Text("image"); !image.empty()) globs.push_back(ImageGlobOf(reader_, image));
@@ -81,11 +90,26 @@ class Block {
     ReadAttestations();
     std::string action = reader_.Text("failureAction");
     if (action.empty()) action = default_action;
-    Node::List authorities;
-    for (Entry& entry : entries_) {
-      if (!attestations_.empty()) entry.authority.Set("attestations", attestations_);
-      authorities.push_back(std::move(entry.authority));
+    const bool known =
+        action.empty() || action == "Enforce" || action == "enforce" || action == "Audit" || action == "audit";
+    if (!known) reader_.Refuse("failureAction", "is neither Enforce nor Audit");
+    const std::string mode = action == "Enforce" || action == "enforce" ? "enforce" : "audit";
+    Node::List signing;
+    Node::List attesting;
+    for (const Entry& entry : entries_) {
+      signing.push_back(entry.authority);
+      if (!entry.annotations.empty()) signing.back().Set("annotations", entry.annotations);
+      attesting.push_back(entry.authority);
+      attesting.back().Set("attestations", attestations_);
     }
+    Node::List specs{Spec(globs, std::move(signing), mode)};
+    if (!attestations_.empty()) specs.push_back(Spec(globs, std::move(attesting), mode));
+    return specs;
+  }
+
+ private:
+  [[nodiscard]] Node Spec(const std::vector<std::string>& globs, Node::List authorities,
+                          const std::string& mode) const {
     Node out;
     out.Set("images", Globs(globs)).Set("authorities", std::move(authorities));
     if (required_ == 0 || required_ >= entries_.size()) {
@@ -95,11 +119,10 @@ class Block {
       require.Set("atLeast", Node::Literal(std::to_string(required_)));
       out.Set("require", std::move(require));
     }
-    out.Set("mode", action == "Enforce" || action == "enforce" ? "enforce" : "audit");
+    out.Set("mode", mode);
     return out;
   }
 
- private:
   void ReadWhatIsEverywhere() {
     const std::string type = reader_.Text("type");
     notary_ = type == "Notary";
@@ -137,7 +160,7 @@ class Block {
   Node& Add(Reader& entry, const std::string& kind) {
     Node authority;
     authority.Set("name", kind + "-" + std::to_string(entries_.size()));
-    entries_.push_back({std::move(authority), notary_});
+    entries_.push_back({std::move(authority)});
     Node own = annotations_;
     entry.Object("annotations", [&](Reader& annotations) {
       for (std::size_t i = 0; i < annotations.view().size(); ++i) {
@@ -145,7 +168,7 @@ class Block {
         own.Set(key, annotations.Text(key));
       }
     });
-    if (!own.empty()) entries_.back().authority.Set("annotations", std::move(own));
+    entries_.back().annotations = std::move(own);
     return entries_.back().authority;
   }
 
@@ -213,13 +236,15 @@ class Block {
     for (const char* member : {"issuer", "subject"}) {
       const std::string text = keyless.Text(member);
       const std::string pattern = keyless.Text(std::string(member) + "RegExp");
+      if (!pattern.empty() && !text.empty())
+        keyless.Refuse(member, "stands beside " + std::string(member) + "RegExp: keep one of them");
       if (!pattern.empty()) {
         identity.Set(std::string(member) + "RegExp", pattern);
         draft_.report.notes.insert("regular expressions must match the whole text here: look at those of policy " +
                                    policy_);
       } else if (HasWildcard(text)) {
         if (text.find('?') != std::string::npos) keyless.Refuse(member, "'?' has no equivalent");
-        identity.Set(std::string(member) + "Glob", Wildcard(text));
+        identity.Set(std::string(member) + "Glob", Crossing(text));
       } else if (!text.empty()) {
         identity.Set(member, text);
       }
@@ -269,10 +294,12 @@ class Block {
   void ReadAttestations() {
     reader_.Each("attestations", [&](Reader& attestation) {
       std::string type = attestation.Text("type");
-      if (type.empty()) type = attestation.Text("predicateType");
+      const std::string older = attestation.Text("predicateType");
+      if (!type.empty() && !older.empty()) attestation.Refuse("predicateType", "stands beside type: keep one of them");
+      if (type.empty()) type = older;
       if (attestation.Has("attestors"))
         attestation.Refuse("attestors", "attestations by others than the image's signers: write a policy of their own");
-      attestation.Ignore({"attestors", "predicateType"});
+      attestation.Ignore({"attestors"});
       Node node;
       const std::string name = attestation.Text("name");
       node.Set("name", NameOf(name.empty() ? "attestation-" + std::to_string(attestations_.size()) : name));
@@ -306,12 +333,16 @@ class Block {
     }
     node.Set("path", pointer);
     auto value = condition.Take("value");
-    const bool list = value.has_value() && value->IsArray();
     const std::string text = value.has_value() ? value->Serialize() : "null";
+    if (!value.has_value() || text.find("{{") != std::string::npos || text.find("$(") != std::string::npos) {
+      condition.Refuse("value", "must be there, and hold no variable");
+      return node;
+    }
+    const bool list = value->IsArray();
     const auto literal = [&](const char* name) { node.Set(name, Node::Literal(text)); };
     const bool at_most = op == "LessThanOrEquals" || op == "LessThan" || op == "DurationLessThanOrEquals";
     if (!time.empty()) {
-      if (!at_most || !value.has_value() || !value->AsString().has_value()) {
+      if (!at_most || !value->AsString().has_value()) {
         condition.Refuse("operator", "of a time only LessThanOrEquals a duration is translated");
       } else {
         node.Set("newerThan", std::string(*value->AsString()));
@@ -319,12 +350,23 @@ class Block {
     } else if ((op == "Equals" || op == "Equal") && !list) {
       // A wildcard in the value is one there.
       if (auto pattern = value->AsString(); pattern.has_value() && HasWildcard(*pattern)) {
-        node.Set("glob", Wildcard(std::string(*pattern)));
+        node.Set("glob", Crossing(*pattern));
       } else {
         literal("equals");
       }
     } else if ((op == "NotEquals" || op == "NotEqual") && !list) {
-      literal("notEquals");
+      const auto pattern = value->AsString();
+      if (pattern.has_value() && MayBeQuantity(*pattern)) {
+        condition.Refuse("value", "two texts may be the same number or duration there and are different texts here");
+      } else if (pattern.has_value() && HasWildcard(*pattern)) {
+        Node alike = node;
+        alike.Set("glob", Crossing(*pattern));
+        Node other;
+        other.Set("not", Node::List{std::move(alike)});
+        return other;
+      } else {
+        literal("notEquals");
+      }
     } else if ((op == "AnyIn" || op == "In") && list) {
       literal("in");
     } else if (op == "GreaterThan") {
@@ -426,15 +468,18 @@ void ReadRule(Reader& rule, Draft& draft, const std::string& policy, const std::
   rule.Each("verifyImages", [&](Reader& block) {
     std::string own = NameOf(policy + "-" + name);
     if (blocks++ > 0) own += "-" + std::to_string(blocks);
-    Node spec = Block(block, draft, own).Make(action);
-    if (Node selector = NamespaceSelector(selection); !selector.empty())
-      spec.Set("namespaceSelector", std::move(selector));
-    if (!selection.labels.empty()) {
-      Node selector;
-      selector.Set("matchLabels", selection.labels);
-      spec.Set("podSelector", std::move(selector));
+    const char* suffix = "";
+    for (Node& spec : Block(block, draft, own).Make(action)) {
+      if (Node selector = NamespaceSelector(selection); !selector.empty())
+        spec.Set("namespaceSelector", std::move(selector));
+      if (!selection.labels.empty()) {
+        Node selector;
+        selector.Set("matchLabels", selection.labels);
+        spec.Set("podSelector", std::move(selector));
+      }
+      draft.documents.push_back(Document("ImagePolicy", own + suffix, std::move(spec)));
+      suffix = "-attestations";
     }
-    draft.documents.push_back(Document("ImagePolicy", own, std::move(spec)));
   });
 }
 

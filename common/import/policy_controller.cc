@@ -1,4 +1,6 @@
 // Sigstore policy-controller: ClusterImagePolicy (policy.sigstore.dev v1beta1, v1alpha1) and TrustRoot (v1alpha1).
+#include <tuple>
+
 #include "common/base/bytes.h"
 #include "common/base/encoding.h"
 #include "common/import/documents.h"
@@ -53,16 +55,33 @@ class Authority {
   void ReadVouching() {
     reader_.Object("ctlog", [&](Reader& log) {
       log_ = true;
-      if (std::string root = log.Text("trustRootRef"); !root.empty()) roots_.insert(NameOf(root));
+      const std::string root = log.Text("trustRootRef");
+      log_root_ = RootOf(root);
       const std::string url = log.Text("url");
-      if (!url.empty() && url != "https://rekor.sigstore.dev" && roots_.empty()) {
+      if (!url.empty() && url != "https://rekor.sigstore.dev" && root.empty()) {
         log.Refuse("url", "a log of one's own needs a trustRootRef with its key");
       }
     });
     reader_.Object("rfc3161timestamp", [&](Reader& timestamp) {
       timestamp_ = true;
-      if (std::string root = timestamp.Text("trustRootRef"); !root.empty()) roots_.insert(NameOf(root));
+      timestamp_root_ = RootOf(timestamp.Text("trustRootRef"));
     });
+  }
+
+  [[nodiscard]] std::string RootOf(const std::string& theirs) {
+    return theirs.empty() ? draft_.PublicGood() : NameOf(theirs);
+  }
+
+  // What several TrustRoots hold is one pool here: the log's would also say whose certificates to believe, and the
+  // other way round.
+  void SetRoots(const std::string& root) {
+    for (const auto& [given, key, other] :
+         {std::tuple(log_, "ctlog", &log_root_), std::tuple(timestamp_, "rfc3161timestamp", &timestamp_root_)}) {
+      if (given && *other != root)
+        reader_.Refuse(key, "is of TrustRoot " + *other + ", and the rest of this authority of " + root +
+                                ": write one TrustRoot that holds all of it, and name it (trustRootRef) everywhere");
+    }
+    out_.Set("trustRoots", Node::Texts({root}));
   }
 
   void ReadKey() {
@@ -79,7 +98,7 @@ class Authority {
     });
     // Without a log or a timestamp it is the key alone that vouches, there as here.
     if (!log_ && !timestamp_) return;
-    SetRoots();
+    SetRoots(log_ ? log_root_ : timestamp_root_);
     Node minimum;
     if (log_) minimum.Set("transparencyLogs", Node::Literal("1"));
     if (!log_) out_.Set("unsafeIgnoreTransparencyLog", Node::Literal("true"));
@@ -89,12 +108,18 @@ class Authority {
 
   void ReadKeyless() {
     reader_.Object("keyless", [&](Reader& keyless) {
-      if (std::string root = keyless.Text("trustRootRef"); !root.empty()) roots_.insert(NameOf(root));
+      const std::string root = keyless.Text("trustRootRef");
       const std::string url = keyless.Text("url");
-      if (!url.empty() && url != "https://fulcio.sigstore.dev" && roots_.empty() && !keyless.Has("ca-cert")) {
+      if (!url.empty() && url != "https://fulcio.sigstore.dev" && root.empty()) {
         keyless.Refuse("url", "an authority of one's own needs a trustRootRef with its certificates");
       }
-      keyless.Object("ca-cert", [&](Reader& ca) { ReadCa(ca); });
+      // Beside the public log's TrustRoot, the public authority's certificates would do as well.
+      if (keyless.Has("ca-cert")) {
+        keyless.Refuse("ca-cert",
+                       "write a TrustRoot with these certificates and the key of the log, and name it "
+                       "(trustRootRef) here and in ctlog");
+      }
+      keyless.Ignore({"ca-cert"});
       const bool ignore_sct = keyless.Flag("insecureIgnoreSCT").value_or(false);
       Node::List identities;
       keyless.Each("identities", [&](Reader& identity) {
@@ -114,7 +139,7 @@ class Authority {
       Node node;
       node.Set("identities", std::move(identities));
       out_.Set("keyless", std::move(node));
-      SetRoots();
+      SetRoots(RootOf(root));
       if (timestamp_) {
         Node minimum;
         minimum.Set("timestamps", Node::Literal("1"));
@@ -122,28 +147,6 @@ class Authority {
       }
       if (ignore_sct) out_.Set("unsafeIgnoreSCT", Node::Literal("true"));
     });
-  }
-
-  // A CA of one's own becomes a TrustRoot of its own.
-  void ReadCa(Reader& ca) {
-    const std::string data = ca.Text("data");
-    if (data.empty()) return ca.Refuse("data", "the certificates must be written here");
-    Node authority;
-    authority.Set("certificates", Pem(data));
-    Node sigstore;
-    sigstore.Set("certificateAuthorities", Node::List{std::move(authority)});
-    Node spec;
-    spec.Set("sigstore", std::move(sigstore));
-    const std::string name = NameOf(policy_ + "-" + name_);
-    draft_.documents.push_back(Document("TrustRoot", name, std::move(spec)));
-    roots_.insert(name);
-    // The log that vouches for the signatures is still the public one.
-    roots_.insert(draft_.PublicGood());
-  }
-
-  void SetRoots() {
-    if (roots_.empty()) roots_.insert(draft_.PublicGood());
-    out_.Set("trustRoots", Node::Texts({roots_.begin(), roots_.end()}));
   }
 
   void ReadStatic() {
@@ -170,7 +173,10 @@ class Authority {
     if (source.Has("oci")) source.Refuse("oci", "signatures are looked for in the image's own repository only");
     if (source.Has("tag")) source.Refuse("tag", "a prefix of signature tags is not known here");
     source.Ignore({"oci", "tag"});
-    source.Each("signaturePullSecrets", [&](Reader& secret) { pull_secrets.push_back(secret.Text("name")); });
+    source.Each("signaturePullSecrets", [&](Reader& secret) {
+      pull_secrets.push_back(secret.Text("name"));
+      secret.report().notes.insert("Secret " + pull_secrets.back() + " must be in the namespace of Gatehouse");
+    });
   }
 
   Reader& reader_;
@@ -178,7 +184,8 @@ class Authority {
   const std::string& policy_;
   std::string name_;
   Node out_;
-  std::set<std::string> roots_;
+  std::string log_root_;
+  std::string timestamp_root_;
   bool log_ = false;
   bool timestamp_ = false;
 };
@@ -226,7 +233,11 @@ bool ImportClusterImagePolicy(codec::JsonView document, Draft& draft) {
   const std::string name = MetadataName(reader);
   reader.Object("spec", [&](Reader& spec) {
     std::vector<std::string> globs;
-    spec.Each("images", [&](Reader& image) { globs.push_back(WithRegistry(image.Text("glob"))); });
+    spec.Each("images", [&](Reader& image) {
+      auto glob = WithRegistry(image.Text("glob"));
+      if (!glob.has_value()) image.Refuse("glob", "has a wildcard for a registry and more: name the registry");
+      globs.push_back(std::move(glob).value_or("**"));
+    });
     Node::List authorities;
     std::vector<std::string> pull_secrets;
     spec.Each("authorities", [&](Reader& authority) {

@@ -169,16 +169,49 @@ TEST(ImportTest, EverythingWithoutEquivalentIsListedAtOnce) {
   EXPECT_THAT(Refused(text), ElementsAre(HasSubstr("$.spec.match"), HasSubstr("$.spec.brandNew")));
 }
 
-TEST(ImportTest, PrivateAuthorityBecomesATrustRoot) {
+// Beside the TrustRoot of the public log, certificates of the public authority would do as well as those of one's own.
+TEST(ImportTest, PrivateAuthorityBesideThePublicLogIsRefused) {
   auto text = Replaced(ClusterImagePolicy(), "      identities:",
                        "      insecureIgnoreSCT: true\n      ca-cert:\n        data: |\n" +
                            Indented(fakes::TestCa::Root(fakes::CaSpec("own")).pem(), 10) + "      identities:");
-  auto set = Load(Accepted(text));
-  ASSERT_NE(set, nullptr);
-  EXPECT_EQ(set->trust_roots.size(), 2U);
-  const auto& keyless = std::get<policy::KeylessAuthority>(set->image_policies[0].authorities[1].rule);
-  EXPECT_EQ(keyless.vouching.scts, 0U);
-  EXPECT_THAT(keyless.vouching.trust_roots, ElementsAre("release-policy-ci", "sigstore-public-good"));
+  EXPECT_THAT(Refused(text), ElementsAre(HasSubstr("authorities[1].keyless.ca-cert")));
+}
+
+TEST(ImportTest, TrustRootsAreNotPooled) {
+  const std::string of_own = "      trustRootRef: own\n      identities:";
+  const std::string log = "      url: https://rekor.sigstore.dev\n";
+  const Untranslatable cases[] = {
+      {"own authority, public log", "      identities:", of_own.c_str(), "authorities[1].ctlog: is of TrustRoot"},
+      {"public authority, own log", "      url: https://rekor.sigstore.dev\n",
+       "      url: https://rekor.sigstore.dev\n      trustRootRef: own\n", "authorities[1].ctlog: is of TrustRoot own"},
+      {"timestamps of another", "    ctlog:\n", "    rfc3161timestamp: {trustRootRef: own}\n    ctlog:\n",
+       "authorities[1].rfc3161timestamp: is of TrustRoot own"},
+      {"a key's log and timestamps", "  - name: ci\n",
+       "    ctlog: {trustRootRef: one}\n    rfc3161timestamp: {trustRootRef: two}\n  - name: ci\n",
+       "authorities[0].rfc3161timestamp: is of TrustRoot two"},
+  };
+  for (const Untranslatable& each : cases) {
+    EXPECT_THAT(Refused(Replaced(ClusterImagePolicy(), each.from, each.to)), ElementsAre(HasSubstr(each.refused)))
+        << each.what;
+  }
+  auto text =
+      Replaced(Replaced(ClusterImagePolicy(), "      identities:", of_own), log, log + "      trustRootRef: own\n");
+  EXPECT_THAT(Accepted(text).yaml, AllOf(HasSubstr("- own"), Not(HasSubstr("- sigstore-public-good"))));
+}
+
+TEST(ImportTest, GlobsOfPolicyController) {
+  EXPECT_THAT(Accepted(Replaced(ClusterImagePolicy(), "team/app", "*/*")).yaml, HasSubstr("\"docker.io/*/*\""));
+  for (const char* glob : {"**/app", "gcr.io**", "*team/app"}) {
+    EXPECT_THAT(Refused(Replaced(ClusterImagePolicy(), "team/app", glob)),
+                ElementsAre(HasSubstr("images[2].glob: has a wildcard for a registry and more")))
+        << glob;
+  }
+}
+
+TEST(ImportTest, TwoDocumentsOfOneNameAreRefused) {
+  const std::string other = Replaced(ClusterImagePolicy(), "name: release-policy", "name: release.policy");
+  EXPECT_THAT(Refused(ClusterImagePolicy() + "---\n" + other),
+              ElementsAre(HasSubstr("two documents would become ImagePolicy 'release-policy'")));
 }
 
 TEST(ImportTest, PolicyControllerTrustRoot) {
@@ -244,7 +277,7 @@ spec:
 TEST(ImportTest, Kyverno) {
   auto set = Load(Accepted(Kyverno()));
   ASSERT_NE(set, nullptr);
-  ASSERT_EQ(set->image_policies.size(), 1U);
+  ASSERT_EQ(set->image_policies.size(), 2U);
   const auto& policy = set->image_policies[0];
   EXPECT_EQ(policy.name, "check-image-signed");
   EXPECT_EQ(policy.mode, policy::Mode::kEnforce);
@@ -257,7 +290,33 @@ TEST(ImportTest, Kyverno) {
   const auto& keyless = std::get<policy::KeylessAuthority>(policy.authorities[1].rule);
   EXPECT_TRUE(keyless.identities[0].subject->Matches("https://github.com/example/app/.github/w.yml@refs/tags/v1"));
   EXPECT_FALSE(keyless.identities[0].subject->Matches("https://github.com/example/app/.github/w.yml@refs/heads/main"));
-  EXPECT_EQ(policy.authorities[0].attestations.size(), 1U);
+}
+
+// There the image must be signed and attested; an authority with attestations vouches by those alone.
+TEST(ImportTest, KyvernoAttestationsDoNotReplaceTheSignature) {
+  auto set = Load(Accepted(Replaced(Kyverno(), "      attestors:", "      annotations: {a: b}\n      attestors:")));
+  ASSERT_NE(set, nullptr);
+  ASSERT_EQ(set->image_policies.size(), 2U);
+  const auto& [signatures, attestations] = std::tie(set->image_policies[0], set->image_policies[1]);
+  EXPECT_EQ(attestations.name, "check-image-signed-attestations");
+  EXPECT_EQ(attestations.mode, policy::Mode::kEnforce);
+  EXPECT_EQ(attestations.images[0].pattern(), "ghcr.io/example/**");
+  EXPECT_FALSE(*attestations.namespace_selector.Matches(policy::Labels{{"kubernetes.io/metadata.name", "other"}}));
+  for (std::size_t i = 0; i < 2; ++i) {
+    EXPECT_THAT(signatures.authorities[i].attestations, IsEmpty());
+    EXPECT_EQ(signatures.authorities[i].annotations.size(), 1U);
+    EXPECT_EQ(attestations.authorities[i].attestations.size(), 1U);
+    EXPECT_THAT(attestations.authorities[i].annotations, IsEmpty());
+  }
+}
+
+TEST(ImportTest, KyvernoNotEqualsWithAWildcardIsNoLiteral) {
+  const std::string yaml = Accepted(Replaced(Kyverno(), "operator: Equals, value: \"https://scanner.example\"",
+                                             "operator: NotEquals, value: \"v1*\""))
+                               .yaml;
+  EXPECT_THAT(yaml, HasSubstr("- not:"));
+  EXPECT_THAT(yaml, HasSubstr("glob: \"v1**\""));
+  EXPECT_THAT(yaml, Not(HasSubstr("notEquals")));
 }
 
 TEST(ImportTest, KyvernoAsksForEverySignerUnlessItSaysHowMany) {
@@ -288,6 +347,20 @@ TEST(ImportTest, KyvernoWithoutEquivalent) {
        "- resources: {kinds: [Pod]}\n        subjects: [{kind: User, name: x}]", "subjects"},
       {"not required", "      attestors:", "      required: false\n      attestors:", "required"},
       {"JMESPath", "{{ scanner.uri }}", "{{ length(scanner.uri) }}", "conditions[0].all[0].key"},
+      {"difference to a variable", "operator: Equals, value: \"https://scanner.example\"",
+       "operator: NotEquals, value: \"{{ request.namespace }}\"", "conditions[0].all[0].value"},
+      {"difference of durations", "operator: Equals, value: \"https://scanner.example\"",
+       "operator: NotEquals, value: \"1h\"", "conditions[0].all[0].value"},
+      {"no value", ", value: \"https://scanner.example\"", "", "conditions[0].all[0].value"},
+      {"time since to another moment", "}}', '') }}", "}}', '{{ metadata.end }}') }}", "conditions[0].all[1].key"},
+      {"sum of times", "{{ time_since('', '{{ metadata.scanFinishedOn }}', '') }}",
+       "{{ sum([time_since('', '{{ metadata.scanFinishedOn }}', '')]) }}", "conditions[0].all[1].key"},
+      {"subject in two forms",
+       "            subject:", "            subjectRegExp: x\n            subject:", "keyless.subject: stands beside"},
+      {"wildcard for a registry", "ghcr.io/example/*:*", "*/library/*", "imageReferences"},
+      {"official image by its short name", "ghcr.io/example/*:*", "docker.io/nginx*", "imageReferences"},
+      {"action that nobody knows", "Action: Enforce", "Action: Enforced", "failureAction"},
+      {"two types", "      - type:", "      - predicateType: x\n        type:", "attestations[0].predicateType"},
       {"operator", "operator: Equals", "operator: AnyNotIn", "conditions[0].all[0].operator"},
       {"preconditions", "  - name: signed", "  - name: signed\n    preconditions: {all: []}", "preconditions"},
       {"mutation", "    verifyImages:", "    mutate: {x: 1}\n    verifyImages:", "mutate"},
@@ -366,6 +439,7 @@ TEST(ImportTest, Connaisseur) {
   ASSERT_NE(set, nullptr);
   ASSERT_EQ(set->image_policies.size(), 3U);
   EXPECT_TRUE(std::get<policy::StaticAuthority>(set->image_policies[0].authorities[0].rule).pass);
+  EXPECT_EQ(set->image_policies[0].images[0].pattern(), "registry.k8s.io/**") << "there * crosses /";
   EXPECT_EQ(set->image_policies[1].images[0].pattern(), "docker.io/example/app");
   EXPECT_EQ(set->image_policies[1].authorities.size(), 2U);
   EXPECT_EQ(set->image_policies[1].required, 1U);
@@ -379,6 +453,12 @@ TEST(ImportTest, ConnaisseurWithoutEquivalent) {
       {"Notary v1", "type: cosign", "type: notaryv1", "validators[2].type"},
       {"unknown validator", "validator: allow", "validator: nobody", "policy[1].validator"},
       {"own log", "    trustRoots:", "    host: {rekorPubkey: x}\n    trustRoots:", "validators[2].host"},
+      {"wildcard for a registry", "\"registry.k8s.io/*:*\"", "\"*:latest\"", "policy[1].pattern"},
+      {"no pattern", "pattern: \"registry.k8s.io/*:*\"", "pattern: \"\"", "policy[1].pattern"},
+      {"signer who is not there", "threshold: 1", "required: [nobody]", "no trust root nobody"},
+      {"names without all", "trustRoot: \"*\", threshold: 1", "required: [ci]", "needs trustRoot"},
+      {"key beside keyless", "    - name: ci\n", "    - name: ci\n      key: \"-----BEGIN x\"\n",
+       "key: stands beside keyless"},
       {"number and names", "threshold: 1", "threshold: 1, required: [ci]", "required"},
   };
   for (const Untranslatable& each : cases) {
