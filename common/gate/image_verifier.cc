@@ -55,13 +55,13 @@ bool NeedsRegistry(const image::Reference& reference, const Policies& policies) 
 }
 
 std::string CacheKey(const image::Reference& reference, const Policies& policies, const std::string& trust_generation,
-                     const registry::Credentials& credentials) {
+                     const std::string& identity) {
   std::string key = reference.Canonical();
   for (const policy::ImagePolicy* policy : policies) {
     // Two namespaces may each have a policy of the same name. No part holds a '/' or '@' of its own.
     key += '\n' + policy->namespace_name + '/' + policy->name + '@' + policy->generation;
   }
-  return key + '\n' + trust_generation + '\n' + credentials.IdentityFor(reference);
+  return key + '\n' + trust_generation + '\n' + identity;
 }
 
 }  // namespace
@@ -172,7 +172,7 @@ VerifiedImage ImageVerifier::Verify(const image::Reference& reference, const Pol
         pinned, policies,
         {Reason::kDeadlineExceeded, "", "the verification of the same image for another request took too long"});
   };
-  return {pinned, cache_.Get(CacheKey(pinned, policies, trust_generation, credentials), deadline, verify, late)};
+  return {pinned, cache_.Get(CacheKey(pinned, policies, trust_generation, registry_.IdentityOf(pinned, credentials)), deadline, verify, late)};
 }
 
 }  // namespace gatehouse::gate

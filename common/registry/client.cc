@@ -68,6 +68,19 @@ Status AddFallback(const Target& target, const net::HttpResponse& response, Refe
   return added.error().In(target.name);
 }
 
+// Too slow, or "come again" too late for the time there was.
+bool IsForWantOfTime(const Error& error) {
+  return error.reason == Reason::kDeadlineExceeded || error.reason == Reason::kRegistryUnavailable;
+}
+
+// What one fetch for many depends on: whatever may be shown to whomever is asked. Content that a mirror gives for a
+// secret is for those who have that secret, also where the registry itself asks for none.
+std::string FlightKey(const std::vector<Target>& targets) {
+  std::string key;
+  for (const Target& target : targets) key += "\n" + target.cache_key;
+  return key;
+}
+
 }  // namespace
 
 struct Client::Impl {
@@ -78,6 +91,8 @@ struct Client::Impl {
 
   void Avoid(const net::Url& url) { unreachable.Put(url.Origin(), clock.Mono(), kAvoided); }
 
+  [[nodiscard]] Result<net::Url> RegistryOf(const image::Reference& ref) const;
+  [[nodiscard]] std::vector<image::Reference> AtMirrors(const image::Reference& ref) const;
   [[nodiscard]] Result<Target> TargetOf(const image::Reference& ref, const Credentials& credentials,
                                         const Deadline& deadline) const;
   [[nodiscard]] Result<std::vector<Target>> TargetsOf(const image::Reference& ref, const Credentials& credentials,
@@ -106,17 +121,37 @@ struct Client::Impl {
   RememberedNames unreachable{kRememberedRegistries};
 };
 
-Result<Target> Client::Impl::TargetOf(const image::Reference& ref, const Credentials& credentials,
-                                      const Deadline& deadline) const {
+Result<net::Url> Client::Impl::RegistryOf(const image::Reference& ref) const {
   const auto& hosts = options.insecure_hosts;
   bool insecure = std::any_of(hosts.begin(), hosts.end(),
                               [&](const std::string& host) { return net::EqualsIgnoreCase(host, ref.domain()); });
   std::string host = ref.domain() == kDockerHub ? std::string(kDockerHubApi) : ref.domain();
   auto url = net::Url::Parse((insecure ? "http://" : "https://") + host + "/", Reason::kImageReferenceMalformed);
   if (!url.ok()) return url.error().In(ref.Name());
+  return url;
+}
+
+// The same repository at the mirrors of its registry, in their order.
+std::vector<image::Reference> Client::Impl::AtMirrors(const image::Reference& ref) const {
+  std::vector<image::Reference> there;
+  auto own = RegistryOf(ref);
+  auto found = std::find_if(options.mirrors.begin(), options.mirrors.end(), [&](const auto& each) {
+    return net::EqualsIgnoreCase(each.first, ref.domain()) || (own.ok() && each.first == own->Authority());
+  });
+  if (found == options.mirrors.end()) return there;
+  for (const std::string& mirror : found->second) {
+    // What a mirror cannot have a name for, it does not have.
+    if (auto name = image::Reference::Parse(mirror + "/" + ref.path()); name.ok()) there.push_back(*std::move(name));
+  }
+  return there;
+}
+
+Result<Target> Client::Impl::TargetOf(const image::Reference& ref, const Credentials& credentials,
+                                      const Deadline& deadline) const {
+  ASSIGN_OR_RETURN(net::Url url, RegistryOf(ref));
   auto credential = credentials.Get(ref, deadline);
   if (!credential.ok()) return credential.error().In(ref.Name());
-  Target target{ref.Name(), *std::move(url), ref.path(), *std::move(credential), "", ""};
+  Target target{ref.Name(), std::move(url), ref.path(), *std::move(credential), "", ""};
   target.login_key = target.registry.Origin() + "\n" + credentials.IdentityFor(ref);
   target.cache_key = target.repository + "\n" + target.login_key;
   return target;
@@ -127,18 +162,9 @@ Result<std::vector<Target>> Client::Impl::TargetsOf(const image::Reference& ref,
                                                     const Deadline& deadline) const {
   ASSIGN_OR_RETURN(Target own, TargetOf(ref, credentials, deadline));
   std::vector<Target> targets;
-  auto found = std::find_if(options.mirrors.begin(), options.mirrors.end(), [&](const auto& each) {
-    return net::EqualsIgnoreCase(each.first, ref.domain()) || each.first == own.registry.Authority();
-  });
-  if (found != options.mirrors.end()) {
-    for (const std::string& mirror : found->second) {
-      // What a mirror cannot have a name for, it does not have.
-      auto there = image::Reference::Parse(mirror + "/" + ref.path());
-      if (!there.ok()) continue;
-      auto target = TargetOf(*there, credentials, deadline);
-      if (target.ok() && !unreachable.Has(target->registry.Origin(), clock.Mono()))
-        targets.push_back(*std::move(target));
-    }
+  for (const image::Reference& there : AtMirrors(ref)) {
+    auto target = TargetOf(there, credentials, deadline);
+    if (target.ok() && !unreachable.Has(target->registry.Origin(), clock.Mono())) targets.push_back(*std::move(target));
   }
   targets.push_back(std::move(own));
   return targets;
@@ -205,8 +231,9 @@ Result<bool> Client::Impl::FetchPages(const Target& target, const Digest& digest
     if (!page.found && visited.size() > 1)
       return Error{Reason::kRegistryProtocol, target.name, "a next page of referrers is not there"};
     if (!page.found) {
-      if (!SaysWhatIsUnknown(page.response.body))
-        without_api.Put(target.registry.Origin(), clock.Mono(), kNoReferrersApi);
+      // One host may have several registries behind it, and say to a stranger that something is not there: a 404
+      // says something of this repository, as it is seen with this credential, and of no other image.
+      if (!SaysWhatIsUnknown(page.response.body)) without_api.Put(target.cache_key, clock.Mono(), kNoReferrersApi);
       return false;
     }
     if (visited.size() == 1) with_api.Put(target.registry.Origin(), clock.Mono(), kHasReferrersApi);
@@ -235,26 +262,32 @@ Result<Fetched> Client::Impl::FetchFallback(const Target& target, const Digest& 
 
 // Nothing where there are none: the next is asked then, because a mirror may have the image and not its signatures.
 // Where it is not known whether the registry has the API, the fallback tag is asked for at the same time: one request
-// more for the first image, and for none a round trip more. What lies there counts after the API's 404 only.
+// more for the first image, and for none a round trip more. What lies there counts after the API's 404 only, and gets
+// half of the time: what the API says must not wait in vain for a tag that hangs.
 Result<std::optional<ReferrerList>> Client::Impl::FetchReferrers(const Target& target, const Digest& digest,
                                                                  const std::vector<std::string>& artifact_types,
                                                                  const Deadline& deadline) {
   ReferrerCollector collector(digest, artifact_types);
   const std::string origin = target.registry.Origin();
-  const bool none = without_api.Has(origin, clock.Mono());
+  const bool none = without_api.Has(target.cache_key, clock.Mono());
   std::future<Result<Fetched>> ahead;
   if (!none && !with_api.Has(origin, clock.Mono())) {
     // Where no thread can be started (a limit on processes), it is asked for when it is needed.
-    ahead =
-        std::async(std::launch::async | std::launch::deferred, [&] { return FetchFallback(target, digest, deadline); });
+    ahead = std::async(
+        std::launch::async | std::launch::deferred,
+        [&, half = deadline.Sooner(deadline.Remaining() / 2)] { return FetchFallback(target, digest, half); });
   }
+  const bool ahead_asked = ahead.valid();
   bool has_api = false;
   if (!none) {
     ASSIGN_OR_RETURN(has_api, FetchPages(target, digest, artifact_types, collector, deadline));
   }
   if (!has_api) {
-    ASSIGN_OR_RETURN(Fetched fallback, ahead.valid() ? ahead.get() : FetchFallback(target, digest, deadline));
-    if (fallback.found) RETURN_IF_ERROR(AddFallback(target, fallback.response, collector));
+    auto fallback = ahead.valid() ? ahead.get() : FetchFallback(target, digest, deadline);
+    if (!fallback.ok() && IsForWantOfTime(fallback.error()) && ahead_asked)
+      fallback = FetchFallback(target, digest, deadline);
+    if (!fallback.ok()) return fallback.error();
+    if (fallback->found) RETURN_IF_ERROR(AddFallback(target, fallback->response, collector));
   }
   ReferrerList list = std::move(collector).Take();
   if (list.referrers.empty() && !list.truncated) return std::optional<ReferrerList>();
@@ -264,6 +297,12 @@ Result<std::optional<ReferrerList>> Client::Impl::FetchReferrers(const Target& t
 Client::Client(net::HttpTransport& transport, const Clock& clock, ClientOptions options)
     : impl_(std::make_unique<Impl>(transport, clock, std::move(options))) {}
 Client::~Client() = default;
+
+std::string Client::IdentityOf(const image::Reference& ref, const Credentials& credentials) const {
+  std::string identity = credentials.IdentityFor(ref);
+  for (const image::Reference& there : impl_->AtMirrors(ref)) identity += "\n" + credentials.IdentityFor(there);
+  return identity;
+}
 
 Result<Content> Client::GetManifestByTag(const image::Reference& ref, std::string_view tag,
                                          const Credentials& credentials, const Deadline& deadline) {
@@ -278,7 +317,7 @@ Result<Content> Client::GetManifestByTag(const image::Reference& ref, std::strin
 Result<Content> Client::GetManifest(const image::Reference& ref, const Digest& digest, const Credentials& credentials,
                                     const Deadline& deadline) {
   ASSIGN_OR_RETURN(auto targets, impl_->TargetsOf(ref, credentials, deadline));
-  const std::string key = "manifest\n" + digest.text() + "\n" + targets.back().cache_key;
+  const std::string key = "manifest\n" + digest.text() + FlightKey(targets);
   return impl_->flights.Do(key, deadline, [&] {
     return impl_->FirstThatHas<VerifiedContent>(targets, deadline, [&](const Target& target, const Deadline& until) {
       return impl_->FetchVerified(target, PathOf(target, "manifests", digest.text()), ManifestTypes(),
@@ -290,7 +329,7 @@ Result<Content> Client::GetManifest(const image::Reference& ref, const Digest& d
 Result<Content> Client::GetBlob(const image::Reference& ref, const Digest& digest, std::size_t max_bytes,
                                 const Credentials& credentials, const Deadline& deadline) {
   ASSIGN_OR_RETURN(auto targets, impl_->TargetsOf(ref, credentials, deadline));
-  const std::string key = "blob " + std::to_string(max_bytes) + "\n" + digest.text() + "\n" + targets.back().cache_key;
+  const std::string key = "blob " + std::to_string(max_bytes) + "\n" + digest.text() + FlightKey(targets);
   return impl_->flights.Do(key, deadline, [&] {
     return impl_->FirstThatHas<VerifiedContent>(targets, deadline, [&](const Target& target, const Deadline& until) {
       return impl_->FetchVerified(target, PathOf(target, "blobs", digest.text()), "*/*", max_bytes, digest, until);

@@ -37,7 +37,8 @@ struct ClientOptions {
 // kRegistryDenied; 429, 5xx, transport faults are kRegistryUnavailable (a passed deadline kDeadlineExceeded, too many
 // bytes kLimitExceeded, an encoded body kContentUnsupported, a refused address kAddressRefused); any other status is
 // kRegistryProtocol. None of the latter ever means "nothing there". What many ask for at the same time is fetched once:
-// a manifest or blob by its digest (of one registry, repository and credential), a token. Nothing is kept.
+// a manifest or blob by its digest (of one registry and repository, by those who have the same credentials for it and
+// for its mirrors), a token. Nothing is kept.
 //
 // Not done, because nothing is gained: ranged requests (a signature, a bundle or a manifest is small, and its hash
 // needs all of it); conditional requests (what is asked for by digest never changes, and what a tag stands for must
@@ -47,6 +48,8 @@ class Client final : public ImageSource {
  public:
   Client(net::HttpTransport& transport, const Clock& clock, ClientOptions options);
   ~Client() override;
+
+  [[nodiscard]] std::string IdentityOf(const image::Reference& ref, const Credentials& credentials) const override;
 
   // One GET of the manifest, hashed here. A Docker-Content-Digest header that differs is kContentMismatch. Errors:
   // kImageReferenceMalformed for what is no tag.
@@ -64,11 +67,11 @@ class Client final : public ImageSource {
   // GET /v2/<name>/referrers/<digest>. One artifact type is asked for in the query where it is a whole one (it ends in
   // "+json", or is Notation's), and whatever comes is filtered here in any case. Pages by Link rel="next" on the
   // registry's own origin, at most limits::kReferrerPages; a page that leads back to another is kRegistryProtocol. 404:
-  // the fallback tag sha256-<hex>; remembered for the registry for five minutes, so that the next image costs one
-  // request, unless the 404 says that repository or manifest are unknown. Where nothing is known of the registry, the
-  // tag is asked for beside the API, which saves a round trip, and does not count unless the API says 404; that there
-  // is the API is remembered for an hour. Something under that tag that is no OCI index refers to nothing. Errors:
-  // kRegistryProtocol for what is no image index, and for a broken one.
+  // the fallback tag sha256-<hex>; remembered for the repository and the credential for five minutes, so that its next
+  // image costs one request, unless the 404 says that repository or manifest are unknown. Where nothing is known of the
+  // registry, the tag is asked for beside the API, which saves a round trip, and does not count unless the API says
+  // 404; that there is the API is remembered for an hour. Something under that tag that is no OCI index refers to
+  // nothing. Errors: kRegistryProtocol for what is no image index, and for a broken one.
   [[nodiscard]] Result<ReferrerList> Referrers(const image::Reference& ref, const Digest& digest,
                                                const std::vector<std::string>& artifact_types,
                                                const Credentials& credentials, const Deadline& deadline) override;

@@ -38,8 +38,9 @@ Result<std::optional<BasicCredential>> CredentialHelper::Get(const std::string& 
   auto answer = flights_.Do(server, deadline, [&]() -> Result<Answer> {
     if (auto kept = Find(server); kept.has_value()) return *std::move(kept);
     auto fresh = Run(server, deadline.Sooner(limits::kCredentialHelperTime));
-    // That a caller had no time is nothing to remember.
-    if (fresh.ok() || !deadline.Passed()) Keep(server, fresh);
+    // That a caller had no time is nothing to remember, nor what others who have more are to be told.
+    if (!fresh.ok() && deadline.Passed()) return Error{Reason::kDeadlineExceeded, "", fresh.error().detail};
+    Keep(server, fresh);
     return fresh;
   });
   if (!answer.ok()) return answer.error().In("credential helper " + options_.name);

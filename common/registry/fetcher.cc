@@ -48,15 +48,19 @@ Fetcher::Fetcher(net::HttpTransport& transport, const Clock& clock, std::functio
 }
 
 // `last` becomes the URL that gave the answer.
-Result<net::HttpResponse> Fetcher::SendPatiently(const net::HttpRequest& request, const std::string& where,
-                                                 net::Url& last, const Deadline& deadline) const {
+Result<net::HttpResponse> Fetcher::SendPatiently(const Target& target, const net::HttpRequest& request,
+                                                 const std::string& where, net::Url& last,
+                                                 const Deadline& deadline) const {
   auto remember = [&](const net::Url& url) {
     last = url;
     return Ok();
   };
   for (std::size_t attempt = 1;; ++attempt) {
     auto response = net::SendFollowing(transport_, request, {limits::kRedirects, false}, remember, deadline);
-    if (!response.ok() && response.error().reason == Reason::kNetworkUnavailable) on_fault_(last);
+    // Where a registry sends to, a redirect's target or a token service, may be another registry, of which it has
+    // nothing to say.
+    bool own = last.Origin() == target.registry.Origin();
+    if (!response.ok() && own && response.error().reason == Reason::kNetworkUnavailable) on_fault_(last);
     if (!response.ok()) return AsRegistryError(std::move(response).error()).In(where);
     if (response->status != 429 && response->status != 503) return response;
     auto header = response->Header("Retry-After");
@@ -82,7 +86,7 @@ Result<std::string> Fetcher::FetchToken(const Target& target, const Challenge& c
   const std::string where = target.name + ": token from " + request.url.Authority();
   MonoTime asked = clock_.Mono();
   net::Url last;
-  ASSIGN_OR_RETURN(net::HttpResponse response, SendPatiently(request, where, last, deadline));
+  ASSIGN_OR_RETURN(net::HttpResponse response, SendPatiently(target, request, where, last, deadline));
   if (response.status != 200) return RefusalOf(response, where);
   auto token = ParseTokenResponse(response.body);
   if (!token.ok()) return token.error().In(where);
@@ -174,7 +178,7 @@ Result<Fetched> Fetcher::Get(const Target& target, const std::string& path, cons
     request.headers = {{"Accept", accept}};
     if (authorization.has_value()) request.headers.emplace_back("Authorization", *authorization);
     net::Url last;
-    ASSIGN_OR_RETURN(net::HttpResponse response, SendPatiently(request, target.name, last, deadline));
+    ASSIGN_OR_RETURN(net::HttpResponse response, SendPatiently(target, request, target.name, last, deadline));
     if (response.status == 200) {
       if (response.body.size() <= max_bytes) return Fetched{true, std::move(response), std::move(last)};
       return Error{Reason::kLimitExceeded, target.name,

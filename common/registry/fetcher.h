@@ -36,7 +36,7 @@ struct Fetched {
 // Client.
 class Fetcher {
  public:
-  // `sleep`: see ClientOptions. `on_fault` is told which server could not be reached, or broke off.
+  // `sleep`: see ClientOptions. `on_fault` is told which registry could not be reached, or broke off.
   Fetcher(net::HttpTransport& transport, const Clock& clock, std::function<void(Duration)> sleep,
           std::function<void(const net::Url&)> on_fault);
 
@@ -45,8 +45,9 @@ class Fetcher {
                                     std::size_t max_bytes, const Deadline& deadline);
 
  private:
-  [[nodiscard]] Result<net::HttpResponse> SendPatiently(const net::HttpRequest& request, const std::string& where,
-                                                        net::Url& last, const Deadline& deadline) const;
+  [[nodiscard]] Result<net::HttpResponse> SendPatiently(const Target& target, const net::HttpRequest& request,
+                                                        const std::string& where, net::Url& last,
+                                                        const Deadline& deadline) const;
   [[nodiscard]] Result<std::string> FetchToken(const Target& target, const Challenge& challenge,
                                                const Deadline& deadline);
   [[nodiscard]] Result<std::string> Authenticate(const Target& target, const net::HttpResponse& response,

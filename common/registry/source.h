@@ -41,6 +41,11 @@ struct ReferrerList {
 class ImageSource {
  public:
   virtual ~ImageSource() = default;
+  // Names what `credentials` would show for this image, wherever it is looked for (a registry's mirrors too): equal
+  // only where the same would be shown. For keys of what is shared or remembered; asks nobody, and is no secret.
+  [[nodiscard]] virtual std::string IdentityOf(const image::Reference& ref, const Credentials& credentials) const {
+    return credentials.IdentityFor(ref);
+  }
   // What `tag` (not the tag or digest of `ref`) stands for now. Nothing if the tag does not exist. Whoever needs the
   // bytes again asks for the digest, so that a tag that moves meanwhile changes nothing.
   [[nodiscard]] virtual Result<std::optional<VerifiedContent>> GetManifestByTag(const image::Reference& ref,

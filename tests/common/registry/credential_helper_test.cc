@@ -81,8 +81,8 @@ TEST_F(Helper, FailuresAreNeverNothing) {
   Refuses("echo s3cret >&2; exit 2", Reason::kRegistryUnavailable, "failed");
   Refuses("echo 'credentials not found in native keychain'; exit 2", Reason::kRegistryUnavailable, "failed");
   Refuses("kill -9 $$", Reason::kRegistryUnavailable, "failed");
-  Refuses("sleep 30", Reason::kRegistryUnavailable, "in time", Duration(60));
-  Refuses("sleep 30 & sleep 30", Reason::kRegistryUnavailable, "in time", Duration(60));
+  Refuses("sleep 30", Reason::kDeadlineExceeded, "in time", Duration(60));
+  Refuses("sleep 30 & sleep 30", Reason::kDeadlineExceeded, "in time", Duration(60));
   Refuses("head -c " + std::to_string(limits::kCredentialHelperBytes + 1) + " /dev/zero", Reason::kConfigInvalid,
           "too much");
   Refuses("yes s3cret", Reason::kConfigInvalid, "too much");

@@ -2,6 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <future>
+#include <thread>
+
 #include "common/crypto/hash.h"
 #include "tests/common/registry/client_fixture.h"
 #include "tests/fakes/fake_clock.h"
@@ -150,6 +153,43 @@ TEST_F(Mirrors, Adversarial_R4_CredentialsAreTheMirrorsOwn) {
   EXPECT_EQ(mirror_.requests().back().Header("Authorization"), Basic());
   EXPECT_EQ(registry_.CountOf(kByTag), 1U);
   for (const auto& request : registry_.requests()) EXPECT_EQ(request.Header("Authorization"), "");
+}
+
+// What a mirror gives for a secret is not for whoever asks at the same time without it, though the registry itself asks
+// neither for one.
+TEST_F(Mirrors, Adversarial_A16_ContentOfAMirrorIsForThoseWithItsSecret) {
+  Digest of_mirror = mirror_.PutBlob("hub/team/app", "private");
+  mirror_.RequireBasic("user", "s3cret");
+  registry_.FailWith(403, 1000);
+  mirror_.Delay(Duration(80));
+  const Credentials secret = For(mirror_.host());
+  EXPECT_NE(client_->IdentityOf(App(), secret), client_->IdentityOf(App(), {}));
+  EXPECT_EQ(client_->IdentityOf(App(), secret), client_->IdentityOf(App(), For(mirror_.host())));
+  auto member = std::async(std::launch::async, [&] { return client_->GetBlob(App(), of_mirror, 100, secret, Soon()); });
+  for (int i = 0; i < 100 && mirror_.requests().empty(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  ExpectError(client_->GetBlob(App(), of_mirror, 100, {}, Soon()), Reason::kRegistryDenied);
+  auto content = member.get();
+  ASSERT_TRUE(content.ok()) << content.error().ToString();
+  EXPECT_EQ((*content)->bytes(), "private");
+}
+
+// Where a registry sends to may be another registry, which is then not the one that cannot be reached.
+TEST_F(Mirrors, ARegistryThatRedirectsSaysNothingOfAnother) {
+  fakes::FakeClock clock;
+  FakeRegistry hostile;
+  const std::string gone = "127.0.0.1:" + std::to_string(fakes::UnusedPort());
+  Counting counting(*transport_, gone);
+  hostile.Override("/v2/a/b/manifests/v1",
+                   Reply{.status = 307, .headers = {{"Location", "http://" + gone + "/nowhere"}}});
+  Client client(
+      counting, clock,
+      ClientOptions{.insecure_hosts = {mirror_.host(), hostile.host(), gone}, .mirrors = {{gone, {mirror_.host()}}}});
+  auto theirs = image::Reference::Parse(hostile.host() + "/a/b").value();
+  ExpectError(client.GetManifestByTag(theirs, "v1", {}, Soon()), Reason::kRegistryUnavailable);
+  EXPECT_EQ(counting.sent(), 1U);
+  auto app = image::Reference::Parse(gone + "/team/app").value();
+  ExpectError(client.GetManifestByTag(app, "v1", {}, Soon()), Reason::kRegistryUnavailable);
+  EXPECT_EQ(counting.sent(), 2U) << "it is asked all the same";
 }
 
 TEST_F(Mirrors, ReferrersAreTheirsIfTheyListAny) {

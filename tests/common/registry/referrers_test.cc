@@ -403,13 +403,69 @@ TEST_F(ReferrersTest, Adversarial_R9_FallbackTagOfSomethingElse) {
   Refuses(Reason::kRegistryProtocol, "broken");
 }
 
-TEST_F(ReferrersTest, RegistryWithoutTheApiIsNotAskedAgain) {
+TEST_F(ReferrersTest, RepositoryWithoutTheApiIsNotAskedAgain) {
   EXPECT_THAT(Digests(), IsEmpty());
-  registry_.PutManifest("team/other", "v1", kManifestBytes, kType);
-  auto other = image::Reference::Parse(registry_.host() + "/team/other").value();
-  ASSERT_TRUE(client_->Referrers(other, digest_, {}, {}, Soon()).ok());
-  EXPECT_EQ(registry_.CountOf("/v2/team/other/referrers/" + digest_.text()), 0U);
+  const Digest other = DigestOf("other image");
+  ASSERT_TRUE(client_->Referrers(App(), other, {}, {}, Soon()).ok());
+  EXPECT_EQ(registry_.CountOf("/v2/team/app/referrers/" + other.text()), 0U);
   EXPECT_EQ(registry_.requests().size(), 3U);
+}
+
+// One host may be several registries, and a stranger is told that what he may not see is not there. Neither says
+// anything of anybody else's images.
+TEST_F(ReferrersTest, Adversarial_R8_WhatOneRepositoryLacksSaysNothingOfAnother) {
+  registry_.EnableReferrers();
+  Digest bundle = Refer(kBundle, "1");
+  registry_.Override("/v2/no/body/referrers/" + digest_.text(), Reply{.status = 404, .body = "404 page not found"});
+  auto other = image::Reference::Parse(registry_.host() + "/no/body").value();
+  ASSERT_TRUE(client_->Referrers(other, digest_, {}, {}, Soon()).ok());
+  EXPECT_THAT(Digests(), ElementsAre(bundle.text()));
+}
+
+TEST_F(ReferrersTest, Adversarial_R8_WhatAStrangerIsToldIsNotForThoseWhoMaySee) {
+  registry_.EnableReferrers();
+  Digest bundle = Refer(kBundle, "1");
+  registry_.RequireBasic("user", "s3cret");
+  ASSERT_TRUE(ByTag(For(registry_.host())).ok());
+  std::size_t strangers = 0;
+  registry_.Override(kApi(), [&](const ReceivedRequest& request) {
+    if (request.Header("Authorization").empty() && ++strangers > 0) return Reply{.status = 404};
+    return Reply{.body = IndexJson({DescriptorJson(bundle, kBundle)}), .content_type = kIndexType};
+  });
+  registry_.Override(kFallback(), Reply{.status = 404});
+  auto none = client_->Referrers(App(), digest_, {}, {}, Soon());
+  ASSERT_TRUE(none.ok()) << none.error().ToString();
+  EXPECT_TRUE(none->referrers.empty());
+  EXPECT_EQ(strangers, 1U);
+  auto list = client_->Referrers(App(), digest_, {}, For(registry_.host()), Soon());
+  ASSERT_TRUE(list.ok()) << list.error().ToString();
+  EXPECT_EQ(list->referrers.size(), 1U);
+}
+
+// What is asked for beside the API is not needed where there is the API: it gets half of the time.
+TEST_F(ReferrersTest, Adversarial_R10_AFallbackTagThatHangsLeavesTimeForTheRest) {
+  registry_.EnableReferrers();
+  Digest bundle = Refer(kBundle, "1");
+  registry_.Override(kFallback(), Reply{.status = 429, .headers = {{"Retry-After", "2"}}});
+  const Deadline deadline = Soon(Duration(3000));
+  auto list = client_->Referrers(App(), digest_, {}, {}, deadline);
+  ASSERT_TRUE(list.ok()) << list.error().ToString();
+  EXPECT_EQ(list->referrers.size(), 1U);
+  EXPECT_TRUE(slept_.empty()) << "2 s are more than half of the time";
+}
+
+TEST_F(ReferrersTest, AFallbackTagThatNeededMoreThanHalfOfTheTimeIsAskedForAgain) {
+  Digest bundle = DigestOf("bundle");
+  PutFallback(IndexJson({DescriptorJson(bundle, kBundle)}), kIndexType);
+  std::size_t asked = 0;
+  registry_.Override(kFallback(), [&](const ReceivedRequest&) {
+    if (++asked == 1) return Reply{.status = 429, .headers = {{"Retry-After", "2"}}};
+    return Reply{.body = IndexJson({DescriptorJson(bundle, kBundle)}), .content_type = kIndexType};
+  });
+  auto list = client_->Referrers(App(), digest_, {}, {}, Soon(Duration(3000)));
+  ASSERT_TRUE(list.ok()) << list.error().ToString();
+  EXPECT_EQ(list->referrers.size(), 1U);
+  EXPECT_EQ(asked, 2U);
 }
 
 // Whoever names an image that is not there must not take the API away from everybody's.
