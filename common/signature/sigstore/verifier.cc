@@ -144,6 +144,16 @@ struct Vouching {
   std::optional<Error> unknown_authority;
 };
 
+// An integrated time that no log has signed vouches for nothing. But a bundle that says itself that the signature was
+// logged when its certificate was not valid contradicts itself, and sigstore-go refuses it, too.
+Status CheckUnpromisedTime(const LogEntry& entry, const crypto::Certificate* certificate) {
+  if (entry.promise || !entry.integrated_time || certificate == nullptr) return Ok();
+  if (certificate->NotBefore() <= *entry.integrated_time && *entry.integrated_time <= certificate->NotAfter()) {
+    return Ok();
+  }
+  return Error{Reason::kCertificateExpired, "", "the integrated time is not one at which the certificate was valid"};
+}
+
 Status CheckEntry(const LogEntry& entry, const SignedContent& content, const TrustMaterial& material,
                   Vouching* vouching) {
   std::vector<WallTime> times;
@@ -154,6 +164,7 @@ Status CheckEntry(const LogEntry& entry, const SignedContent& content, const Tru
     vouching->unknown_log = std::move(verified).error();
     return Ok();
   }
+  RETURN_IF_ERROR(CheckUnpromisedTime(entry, content.certificate));
   vouching->logs.insert(verified->log->operator_name);
   // A time of a log means something only if the log has signed it; VerifyEntry gives it then only.
   if (verified->integrated_time) {

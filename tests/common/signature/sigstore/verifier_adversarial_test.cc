@@ -79,6 +79,17 @@ TEST(Adversarial_B5, AnIntegratedTimeWithoutAPromiseIsNoTime) {
   EXPECT_EQ(TokenOf(Verify(Sigstore(), second)), Token(Reason::kTimestampMissing));
 }
 
+TEST(Adversarial_B5, AnIntegratedTimeThatNobodySignedMustNotContradictTheCertificate) {
+  for (fakes::FakeRekor* const log : {&Sigstore().rekor_v1(), &Sigstore().rekor_v2()}) {
+    SignedBundle bundle = Sigstore().SignMessage(
+        kArtefact,
+        {.logs = {{log}}, .entry = {.promise = false}, .authorities = {{&Sigstore().timestamp_authority()}}});
+    EXPECT_EQ(TokenOf(Verify(Sigstore(), bundle)), "ok");
+    At(bundle.json, "/verificationMaterial/tlogEntries/0/integratedTime") = JsonValue::String("1");
+    EXPECT_EQ(TokenOf(Verify(Sigstore(), bundle)), Token(Reason::kCertificateExpired));
+  }
+}
+
 // CVE-2026-54787: a key's window ignored. Of logs without a time of their own, too.
 TEST(Adversarial_CVE_2026_54787, ALogThatWasRetired) {
   TrustMaterial material = Sigstore().Trust();
