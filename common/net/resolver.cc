@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <condition_variable>
 #include <cstring>
+#include <list>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <system_error>
@@ -57,44 +59,74 @@ Addresses Lookup(const std::string& host) {
   return addresses;
 }
 
-// Shared by the waiting caller and the look-up's thread, whichever lives longer.
-struct Answer {
-  std::mutex mutex;
-  std::condition_variable arrived;
-  std::optional<Addresses> addresses;
-};
+constexpr std::size_t kKnownNames = 1024;
 
 }  // namespace
 
+struct SystemResolver::Answer {
+  std::condition_variable arrived;
+  std::optional<Addresses> addresses;  // written once, under the lock
+};
+
+struct SystemResolver::State {
+  std::mutex mutex;
+  std::map<std::string, std::shared_ptr<Answer>> pending;
+  // What was found last, the names found last first.
+  std::list<std::pair<std::string, std::vector<IpAddress>>> known;
+};
+
+SystemResolver::SystemResolver(LookUp look_up)
+    : look_up_(look_up ? std::move(look_up) : LookUp(Lookup)), state_(std::make_shared<State>()) {}
+
+void SystemResolver::Settle(State& state, const std::string& host, Answer& answer, Addresses addresses) {
+  {
+    std::scoped_lock lock(state.mutex);
+    if (addresses.ok()) {
+      std::erase_if(state.known, [&](const auto& each) { return each.first == host; });
+      state.known.emplace_front(host, *addresses);
+      if (state.known.size() > kKnownNames) state.known.pop_back();
+    }
+    answer.addresses = std::move(addresses);
+    state.pending.erase(host);
+  }
+  answer.arrived.notify_all();
+}
+
 Addresses SystemResolver::Resolve(const std::string& host, const Deadline& deadline) const {
   if (deadline.Passed()) return Error{Reason::kDeadlineExceeded, host, "no time was left to look its name up"};
-  if (pending_->fetch_add(1) >= limits::kPendingLookups) {
-    pending_->fetch_sub(1);
+  std::unique_lock lock(state_->mutex);
+  auto found = state_->pending.find(host);
+  std::shared_ptr<Answer> answer = found == state_->pending.end() ? nullptr : found->second;
+  if (answer == nullptr && state_->pending.size() >= limits::kPendingLookups) {
+    for (const auto& [name, addresses] : state_->known) {
+      if (name == host) return addresses;
+    }
     return Error{Reason::kOverloaded, host, "too many name look-ups are unanswered; check the DNS servers"};
   }
-  auto answer = std::make_shared<Answer>();
-  auto work = [answer, host, pending = pending_] {
+  if (answer == nullptr) {
+    answer = std::make_shared<Answer>();
+    state_->pending.emplace(host, answer);
+    lock.unlock();
+    auto work = [answer, host, look_up = look_up_, state = state_] {
+      try {
+        Settle(*state, host, *answer, look_up(host));
+      } catch (const std::exception&) {  // lint-ok: M07 a thread's entry
+        Settle(*state, host, *answer, Error{Reason::kNetworkUnavailable, host, "the name look-up failed"});
+      }
+    };
     try {
-      Addresses addresses = Lookup(host);
-      std::scoped_lock lock(answer->mutex);
-      answer->addresses = std::move(addresses);
-    } catch (const std::exception&) {  // lint-ok: M07 a thread's entry; the caller times out
+      std::thread(std::move(work)).detach();
+    } catch (const std::system_error&) {  // lint-ok: M07 std::thread reports by exception
+      Settle(*state_, host, *answer,
+             Error{Reason::kNetworkUnavailable, host, "no thread could be started for the name look-up"});
     }
-    answer->arrived.notify_all();
-    pending->fetch_sub(1);
-  };
-  try {
-    std::thread(std::move(work)).detach();
-  } catch (const std::system_error&) {  // lint-ok: M07 std::thread reports by exception
-    pending_->fetch_sub(1);
-    return Error{Reason::kNetworkUnavailable, host, "no thread could be started for the name look-up"};
+    lock.lock();
   }
-  std::unique_lock lock(answer->mutex);
   answer->arrived.wait_for(lock, deadline.Remaining(), [&] { return answer->addresses.has_value(); });
   if (!answer->addresses.has_value()) {
     return Error{Reason::kDeadlineExceeded, host, "the name look-up was not answered in time"};
   }
-  return *std::move(answer->addresses);
+  return *answer->addresses;
 }
 
 }  // namespace gatehouse::net
