@@ -8,6 +8,21 @@ using codec::JsonDocument;
 using codec::ObjectReader;
 using Presence = ObjectReader::Presence;
 
+// Regular expressions of one policy. Each costs up to 64 KiB in every replica, whatever its length (text_matcher.cc),
+// so they are counted before the first is compiled.
+constexpr std::size_t kRegularExpressions = 300;
+
+std::size_t CountRegularExpressions(codec::JsonView view) {
+  std::size_t count = 0;
+  for (std::size_t i = 0; view.IsArray() && i < view.size(); ++i) count += CountRegularExpressions(view.at(i));
+  for (std::size_t i = 0; view.IsObject() && i < view.size(); ++i) {
+    const auto member = view.member(i);
+    const bool one = member.key.ends_with("RegExp") || member.key == "regExp";
+    count += one ? 1 : CountRegularExpressions(member.value);
+  }
+  return count;
+}
+
 std::size_t ReadRequire(ObjectReader& spec, std::size_t authorities) {
   auto value = spec.Raw("require");
   if (!spec.ok() || !value) return 1;
@@ -52,6 +67,11 @@ Result<UnlinkedImagePolicy> ReadImagePolicy(const JsonDocument& document, const 
   ObjectReader reader(document, document.root(), Reason::kPolicyInvalid);
   ReadEnvelope(reader, head);
   reader.Object("spec", Presence::kRequired, [&](ObjectReader& spec) {
+    if (CountRegularExpressions(spec.view()) > kRegularExpressions) {
+      spec.Fail(Error{Reason::kLimitExceeded, "",
+                      "has more than " + std::to_string(kRegularExpressions) + " regular expressions"});
+      return;
+    }
     spec.Each("images", Presence::kRequired, [&](ObjectReader& image) {
       std::string pattern = image.String("glob");
       if (!image.ok()) return;

@@ -63,7 +63,7 @@ class TextMatcher {
   // `*` stands for any run of characters other than '/', `**` for any run. In the host of a URL `**` is refused, and a
   // `*` at its end: "https://github.com*/org" would match a host of somebody else.
   [[nodiscard]] static Result<TextMatcher> FromGlob(std::string_view pattern);
-  // RE2's syntax. What would need more than 1 MiB is refused.
+  // RE2's syntax. What would need more than 64 KiB is refused.
   [[nodiscard]] static Result<TextMatcher> FromRegex(std::string_view pattern);
   [[nodiscard]] bool Matches(std::string_view text) const;
   // "'https://…'", "glob '…'", "regex '…'": for messages.

@@ -45,6 +45,25 @@ std::string Plain() {
   return policy.erase(begin, end - begin);
 }
 
+// Each is compiled, which costs more than its text by far; whoever may write a policy of a namespace must not fill the
+// memory of every replica with them.
+TEST(KeylessPolicy, RegularExpressionsAreCounted) {
+  auto with = [](std::size_t identities) {
+    std::string policy = Plain();
+    const std::string_view first = "      identities:\n";
+    std::string more;
+    for (std::size_t i = 0; i < identities; ++i)
+      more += "          - {issuerRegExp: 'i" + std::to_string(i) + "', subjectRegExp: 'a'}\n";
+    auto at = policy.find(first);
+    EXPECT_NE(at, std::string::npos);
+    return policy.insert(at + first.size(), more);
+  };
+  Only(with(149));
+  Error error = RefusalOf(with(151));
+  EXPECT_EQ(error.reason, Reason::kLimitExceeded);
+  EXPECT_THAT(error.detail, HasSubstr("more than 300 regular expressions"));
+}
+
 TEST(KeylessPolicy, EveryFieldArrives) {
   ImagePolicy policy = Only(KeylessPolicyYaml());
   const KeylessAuthority& ci = Keyless(policy);

@@ -45,6 +45,9 @@ TEST(TextMatcher, Matches) {
       {Form::kRegex, "a.*", "a\nb", false},
       {Form::kRegex, "(?i)ABC", "abc", true},
       {Form::kRegex, "[a-z]+", "Abc", false},
+      {Form::kRegex, "\\pL+", "Ünïcode", true},
+      {Form::kRegex, "https://[a-z0-9.-]{1,255}/[A-Za-z0-9_.-]{1,255}", "https://host.example/" + std::string(255, 'a'),
+       true},
   };
   for (const Case& c : kCases) {
     auto matcher = c.form == Form::kExact  ? TextMatcher::Exact(c.pattern)
@@ -98,6 +101,7 @@ TEST(TextMatcher, Refused) {
       {"(a)\\1", "", "holds '\\'", "RE2"},
       {"(?=a)b", "", "holds '?'", "RE2"},
       {"((a{100}){100}){100}", "", "holds '{'", "RE2"},
+      {"\\pL{25}", "", "holds '\\'", "RE2"},  // ten bytes that would cost 240 KiB
       {"https://**/a", "", "", "RE2"},
       {"https://a.**/a", "", "in its host", "RE2"},
       {"https://github.com*/org", "", "ends its host in *", ""},
