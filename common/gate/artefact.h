@@ -29,6 +29,8 @@ class SigstoreArtefact {
   // What could not be fetched or read: might have been a signature, or an attestation.
   [[nodiscard]] static SigstoreArtefact Unread(std::string where, bool signature, bool attestation, Error why);
 
+  // It could not be fetched or read: there is nothing to verify.
+  [[nodiscard]] bool unread() const { return bundle_.has_value() && !bundle_->ok(); }
   [[nodiscard]] bool MayBeSignature() const { return signature_; }
   [[nodiscard]] bool MayBeAttestation() const { return attestation_; }
   // What an attestation says that it is, unverified: to spare work, for nothing else. Empty: not known.

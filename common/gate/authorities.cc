@@ -148,12 +148,18 @@ void AuthorityRun::Fail(Error why) {
 void AuthorityRun::Look(Evidence& evidence) {
   if (vouches_ || fault_.has_value()) return;
   if (statement_ == nullptr) {
-    for (; seen_sigstore_ < evidence.sigstore().size(); ++seen_sigstore_) {
-      LookAtSigstore(evidence.sigstore()[seen_sigstore_]);
+    for (; seen_sigstore_ < evidence.sigstore().size() && !cut_short_; ++seen_sigstore_) {
+      // A hundred signatures under a hundred keys, as a tenant may have them, take longer than anybody waits. What
+      // could not be fetched takes none, and says why.
+      SigstoreArtefact& artefact = evidence.sigstore()[seen_sigstore_];
+      cut_short_ = seen_sigstore_ > 0 && !artefact.unread() && evidence.TooLate();
+      if (!cut_short_) LookAtSigstore(artefact);
     }
   } else {
-    for (; seen_notation_ < evidence.notation().size(); ++seen_notation_) {
-      LookAtEnvelope(evidence.notation()[seen_notation_], evidence.descriptor());
+    for (; seen_notation_ < evidence.notation().size() && !cut_short_; ++seen_notation_) {
+      const NotationArtefact& artefact = evidence.notation()[seen_notation_];
+      cut_short_ = seen_notation_ > 0 && artefact.read.ok() && evidence.TooLate();
+      if (!cut_short_) LookAtEnvelope(artefact, evidence.descriptor());
     }
   }
   vouches_ = !wants_.empty() && std::all_of(wants_.begin(), wants_.end(), [](const Want& want) { return want.met; });
@@ -271,7 +277,10 @@ Error AuthorityRun::Refusal(const Evidence* evidence) const {
 
 Error AuthorityRun::Refusal(const Want& want, const Evidence* evidence) const {
   std::optional<Error> nearest = want.nearest;
-  for (Error& error : evidence == nullptr ? std::vector<Error>() : evidence->Unseen(want.need)) {
+  std::vector<Error> unseen = evidence == nullptr ? std::vector<Error>() : evidence->Unseen(want.need);
+  // No outage: it is what was put there, and the number of those who may have signed it, that takes the time.
+  if (cut_short_) unseen.push_back({Reason::kLimitExceeded, "", "there was no time to try every signature"});
+  for (Error& error : unseen) {
     // What is good may be among what was not looked at, which says more than what was wrong with the rest.
     const bool more = error.reason == Reason::kLimitExceeded && (!nearest.has_value() || !Unavailable(*nearest));
     if (!nearest.has_value() || more || Weight(error.reason) > Weight(nearest->reason)) nearest = std::move(error);

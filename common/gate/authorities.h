@@ -81,6 +81,7 @@ class AuthorityRun {
   std::vector<Want> wants_;
   std::size_t seen_sigstore_ = 0;
   std::size_t seen_notation_ = 0;
+  bool cut_short_ = false;  // there was no time to look at all that was fetched
   bool vouches_ = false;
   bool signature_ = false;
   std::optional<Error> fault_;  // it cannot vouch

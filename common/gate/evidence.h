@@ -69,6 +69,8 @@ class Evidence {
   [[nodiscard]] const Digest& subject() const { return subject_; }
   // For Notation: what was signed names the media type and the size. After the first step. Errors: kImageNotFound.
   [[nodiscard]] Result<image::Descriptor> descriptor() const;
+  // Whatever is still to be looked at, nobody waits for the answer any more.
+  [[nodiscard]] bool TooLate() const { return access_.deadline.Passed(); }
   // In the order in which they were fetched.
   [[nodiscard]] std::deque<SigstoreArtefact>& sigstore() { return sigstore_; }
   [[nodiscard]] const std::deque<NotationArtefact>& notation() const { return notation_; }

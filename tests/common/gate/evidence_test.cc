@@ -279,6 +279,37 @@ TEST_F(EvidenceGate, LittleThatComesLateIsOne) {
   EXPECT_EQ(Outcome(), "warned: registry-unavailable");
 }
 
+// A hundred signatures under a hundred keys, as somebody may have them who may write policies of a namespace: minutes
+// of work, of which nobody would see the end.
+TEST_F(EvidenceGate, NothingIsVerifiedForWhichNobodyWaits) {
+  const std::string payload = fakes::SimpleSigning(image);
+  PutLegacy({sigstore.LegacySignature(payload, {.key = other_key}), sigstore.LegacySignature(payload, {.key = key})});
+  const policy::Authority authority{
+      "release", policy::KeyAuthority{signature::keyed::Verifier{.key = key.Public()}, {}}, {}, {}};
+  const std::function<Status(const std::vector<crypto::Certificate>&, const std::optional<WallTime>&)> none;
+  const Circumstances circumstances{&image, "registry.example/app", clock.Wall(), none};
+  auto reference = image::Reference::Parse("registry.example/app@" + image.text());
+  const registry::Credentials nobody;
+  Helpers helpers(0);
+  ArtefactBudget budget(limits::kArtefactBytes);
+  for (const bool late : {false, true}) {
+    const Deadline deadline(clock, Duration(5000));
+    const Access access{client, *reference, nobody, deadline, helpers, budget};
+    Evidence evidence(access, image, std::nullopt, {.signatures = true});
+    while (evidence.Fetch()) continue;
+    ASSERT_EQ(evidence.sigstore().size(), 2U);
+    if (late) clock.Advance(Duration(5001));
+    AuthorityRun run(authority, circumstances);
+    run.Look(evidence);
+    EXPECT_EQ(run.vouches(), !late);
+    const AuthorityVerdict verdict = run.Conclude(&evidence);
+    if (late) {
+      ASSERT_FALSE(verdict.status.ok());
+      EXPECT_EQ(verdict.status.error().reason, Reason::kLimitExceeded) << "no outage";
+    }
+  }
+}
+
 TEST(HelpersTest, EachTaskRunsOnceAndWhatOneThrowsComesOutAfterAll) {
   for (std::size_t most : {0U, 1U, 4U}) {
     Helpers helpers(most);
