@@ -125,7 +125,7 @@ Status Program::StartCluster(int signals) {
 }
 
 Status Program::StartGate() {
-  ASSIGN_OR_RETURN(transport_, MakeRegistryTransport(config_.registry, metrics_));
+  ASSIGN_OR_RETURN(transport_, MakeRegistryTransport(config_.registry, metrics_, shares_.registries));
   client_ = std::make_unique<registry::Client>(*transport_, clock_, MakeClientOptions(config_.registry));
   RETURN_IF_ERROR(StartTrust());
   cache_ = std::make_unique<gate::VerificationCache>(clock_, config_.cache,
@@ -157,7 +157,7 @@ Status Program::StartTrust() {
   RegistryConfig reach = config_.registry;
   reach.ca_file = config_.trust.ca_file;
   reach.hosts.clear();
-  ASSIGN_OR_RETURN(trust_transport_, MakeRegistryTransport(reach, metrics_));
+  ASSIGN_OR_RETURN(trust_transport_, MakeRegistryTransport(reach, metrics_, shares_.registries / 4));
   trust_ = std::make_unique<TrustKeeper>(*trust_transport_, clock_, log_,
                                          TrustKeeperOptions{.folder = config_.trust.folder});
   (void)trust_->Apply(policies().Current());  // begins to ask

@@ -10,8 +10,6 @@
 namespace gatehouse::webhook {
 namespace {
 
-constexpr std::size_t kConnections = 256;  // to all registries at once
-
 // Nothing for no path. An empty file is refused: to the transport no text means the system's authorities, any of which
 // could then vouch for a registry, and no client certificate.
 Result<std::string> ReadOptionalPem(const std::string& path) {
@@ -28,7 +26,7 @@ std::string Environment(const char* name, const char* lower) {
   return "";
 }
 
-Result<std::unique_ptr<net::HttpTransport>> MakeUncounted(const RegistryConfig& config) {
+Result<std::unique_ptr<net::HttpTransport>> MakeUncounted(const RegistryConfig& config, std::size_t connections) {
   net::TransportOptions options;
   ASSIGN_OR_RETURN(options.tls.ca_pem, ReadOptionalPem(config.ca_file));
   for (const RegistryHostConfig& host : config.hosts) {
@@ -46,7 +44,7 @@ Result<std::unique_ptr<net::HttpTransport>> MakeUncounted(const RegistryConfig& 
                    .no_proxy = Environment("NO_PROXY", "no_proxy")};
   options.connections_per_origin = config.connections_per_host;
   options.idle_connections_per_origin = config.connections_per_host;
-  options.connections = std::max(kConnections, config.connections_per_host);
+  options.connections = connections;
   options.resume_tls_sessions = true;
   options.deny_local_addresses = config.deny_local_addresses;
   options.local_address_exceptions = config.local_address_exceptions;
@@ -87,8 +85,9 @@ class CountingTransport final : public net::HttpTransport {
 }  // namespace
 
 Result<std::unique_ptr<net::HttpTransport>> MakeRegistryTransport(const RegistryConfig& config,
-                                                                  telemetry::Metrics& metrics) {
-  ASSIGN_OR_RETURN(auto transport, MakeUncounted(config));
+                                                                  telemetry::Metrics& metrics,
+                                                                  std::size_t connections) {
+  ASSIGN_OR_RETURN(auto transport, MakeUncounted(config, connections));
   return std::unique_ptr<net::HttpTransport>(std::make_unique<CountingTransport>(std::move(transport), metrics));
 }
 

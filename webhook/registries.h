@@ -10,9 +10,11 @@
 
 namespace gatehouse::webhook {
 
-// Counts what registries answer. Errors: kConfigInvalid, those of files, certificates and keys.
+// Counts what registries answer. `connections`: to all of them at once (ConnectionShares). Errors: kConfigInvalid,
+// those of files, certificates and keys.
 [[nodiscard]] Result<std::unique_ptr<net::HttpTransport>> MakeRegistryTransport(const RegistryConfig& config,
-                                                                                telemetry::Metrics& metrics);
+                                                                                telemetry::Metrics& metrics,
+                                                                                std::size_t connections);
 
 [[nodiscard]] registry::ClientOptions MakeClientOptions(const RegistryConfig& config);
 

@@ -12,6 +12,7 @@ namespace {
 constexpr rlim_t kMostDescriptors = 65'536;
 constexpr std::size_t kOtherDescriptors = 256;  // files, listeners, idle connections to registries
 constexpr std::size_t kMetricsConnections = 64;
+constexpr std::size_t kHelpers = 128;    // gate::ImageVerifier::Options
 constexpr std::size_t kLeastLimit = 64;  // whatever the machine says; no program runs with less
 
 }  // namespace
@@ -34,6 +35,8 @@ ConnectionShares ShareConnections(std::size_t limit, std::size_t max_concurrent,
   const std::size_t rest = connections - shares.metrics;
   if (attestation) shares.attestation = std::min(rest / 3, limits::kServerConnections);
   shares.admission = std::min(rest - shares.attestation, limits::kServerConnections);
+  const std::size_t left = limit - shares.admission - shares.attestation - shares.metrics;
+  shares.registries = std::min(2 * (max_concurrent + kHelpers), left / 4 * 3);
   return shares;
 }
 

@@ -14,9 +14,12 @@ struct ConnectionShares {
   std::size_t admission = 0;
   std::size_t attestation = 0;  // at most a third of what the two have
   std::size_t metrics = 0;
+  std::size_t registries = 0;  // to all of them at once
 };
 // `limit` descriptors less those for files and registries, of which each of `max_concurrent` requests may need one;
 // with few descriptors in all, half of them are for connections. None is 0, and none above limits::kServerConnections.
+// `registries` is more than one namespace can keep hanging, with half of the decisions and all that help them, each at
+// two requests; with few descriptors, most of what the listeners leave.
 [[nodiscard]] ConnectionShares ShareConnections(std::size_t limit, std::size_t max_concurrent, bool attestation);
 
 }  // namespace gatehouse::webhook

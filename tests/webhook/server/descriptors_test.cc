@@ -33,6 +33,8 @@ TEST(Descriptors, SharesNeverAddUpToTheLimit) {
         EXPECT_LE(shares.admission + shares.attestation + shares.metrics,
                   limit - std::min(256 + max_concurrent, limit / 2))
             << with;
+        EXPECT_LT(shares.admission + shares.attestation + shares.metrics + shares.registries, limit) << with;
+        EXPECT_GT(shares.registries, 0U) << with;
         EXPECT_GT(shares.metrics, 0U) << with;
         EXPECT_EQ(shares.attestation > 0, attestation) << with;
         EXPECT_GE(shares.admission, shares.attestation) << with;
@@ -49,6 +51,13 @@ TEST(Descriptors, AttestationHasAtMostAThird) {
   EXPECT_EQ(shares.admission, 299U);
   EXPECT_EQ(ShareConnections(1024, 256, false).admission, 448U);
   EXPECT_EQ(ShareConnections(65'536, 256, true).admission, limits::kServerConnections);
+}
+
+// A namespace has at most half of the decisions, each with one thread of its own, and all helpers may be at work for
+// it; each asks for at most two things at a time. With registries that hang, that leaves room for the others.
+TEST(Descriptors, Adversarial_A11_OneNamespaceCannotHoldEveryConnectionToRegistries) {
+  EXPECT_GT(ShareConnections(65'536, 256, true).registries, 2U * (256 / 2 + 128));
+  EXPECT_GT(ShareConnections(1024, 256, true).registries, 256U / 2 + 128);
 }
 
 TEST(Descriptors, LimitThatNoProgramRunsWithStillServes) {
