@@ -172,7 +172,8 @@ VerifiedImage ImageVerifier::Verify(const image::Reference& reference, const Pol
         pinned, policies,
         {Reason::kDeadlineExceeded, "", "the verification of the same image for another request took too long"});
   };
-  return {pinned, cache_.Get(CacheKey(pinned, policies, trust_generation, registry_.IdentityOf(pinned, credentials)), deadline, verify, late)};
+  return {pinned, cache_.Get(CacheKey(pinned, policies, trust_generation, registry_.IdentityOf(pinned, credentials)),
+                             deadline, verify, late)};
 }
 
 }  // namespace gatehouse::gate
