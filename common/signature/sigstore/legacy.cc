@@ -42,7 +42,11 @@ Result<JsonDocument> ParseAnnotation(const std::string& text) {
 Result<std::variant<std::vector<crypto::Certificate>, Bundle::KeyHint>> ReadCertificates(
     const Annotations& annotations) {
   ASSIGN_OR_RETURN(const std::string* leaf, Get(annotations, kCertificate));
-  ASSIGN_OR_RETURN(const std::string* chain, Get(annotations, kChain));
+  // cosign pkg/oci/static/options.go writes this one wherever it writes a certificate, and writes it empty where there
+  // is none but the leaf (`cosign sign --key K --certificate C`).
+  const auto chain_found = annotations.find(std::string(kChain));
+  const bool has_chain = chain_found != annotations.end() && !chain_found->second.empty();
+  const std::string* const chain = has_chain ? &chain_found->second : nullptr;
   if (leaf == nullptr) {
     if (chain != nullptr) return Error{Reason::kBundleMalformed, std::string(kChain), "there is no certificate for it"};
     return {Bundle::KeyHint{}};

@@ -168,7 +168,7 @@ TEST(LegacyLayer, AnnotationsThatAreNotAsTheyMustBe) {
       {"an empty signature", set(kSignature, ""), Reason::kSignatureMalformed},
       {"a signature that is no base64", set(kSignature, "?"), Reason::kSignatureMalformed},
       {"an empty certificate", set(kCertificate, "")},
-      {"an empty chain", set(kChain, "")},
+      {"a chain of white space", set(kChain, " "), Reason::kCertificateMalformed},
       {"an empty bundle", set(kBundle, "")},
       {"an empty timestamp", set(kTimestamp, "")},
       {"a chain without a certificate", [](LegacyLayer& layer) { layer.annotations.erase(kCertificate); }},
@@ -203,6 +203,13 @@ TEST(LegacyLayer, AnnotationsThatAreNotAsTheyMustBe) {
     auto bundle = Parse(layer);
     EXPECT_EQ(TokenOf(bundle), Token(defect.reason)) << defect.name << ": " << Shown(bundle);
   }
+}
+
+TEST(LegacyLayer, AnEmptyChainAsCosignWritesItBesideACertificateAlone) {
+  LegacyLayer layer = Sigstore().LegacySignature(Payload());
+  layer.annotations[kChain] = "";
+  auto verified = VerifySignature(layer, Keyless());
+  EXPECT_TRUE(verified.ok()) << Shown(verified);
 }
 
 TEST(LegacyLayer, AnEnvelopeWithTwoSignatures) {
