@@ -96,7 +96,9 @@ void PullSecrets::Remember(const std::string& path, const Result<Value>& value) 
     ages_.erase(found->second.age);
     entries_.erase(found);
   }
-  while (entries_.size() >= limits::kCachedPullSecrets) {
+  // What may be used no longer is not kept either.
+  const auto over = [&] { return !ages_.empty() && entries_.at(ages_.front()).until <= clock_.Mono(); };
+  while (over() || entries_.size() >= limits::kCachedPullSecrets) {
     entries_.erase(ages_.front());
     ages_.pop_front();
   }
@@ -121,8 +123,11 @@ Result<PullSecrets::Value> PullSecrets::Get(const kube::Resource& resource, cons
   return flights_.Do(path, deadline, [&] {
     // Somebody else's answer may have come since it was looked for.
     if (auto remembered = Remembered(path)) return *std::move(remembered);
+    // That the one who asks has little time left says nothing of the API: others, of other namespaces, have more.
+    const bool in_haste = deadline.Remaining() < options_.patience / 2;
     Result<Value> value = read();
-    Remember(path, value);
+    const bool unknown = !value.ok() && ClassOf(value.error().reason) == ReasonClass::kUnavailable;
+    if (!in_haste || !unknown) Remember(path, value);
     return value;
   });
 }

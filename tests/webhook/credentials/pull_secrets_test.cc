@@ -205,6 +205,33 @@ TEST_F(PullSecretsTest, AnApiServerThatHangsDoesNotUseUpTheTimeOfTheDecision) {
   EXPECT_GE(deadline.Remaining(), Duration(5'000));
 }
 
+// Else a pod with more images than there is time for would take the Secrets of the cluster's policies from everybody.
+TEST_F(PullSecretsTest, TheHasteOfOneIsNotRememberedForOthers) {
+  PutSecret("gatehouse-system", "policy", DockerConfig("registry.example", "one"));
+  bool slow = true;
+  api.Intercept([&](const fakes::KubeRequest&) -> std::optional<fakes::KubeReply> {
+    if (slow) clock.Advance(Duration(300));
+    return slow ? std::optional(fakes::KubeReply{.status = 503}) : std::nullopt;
+  });
+  const gate::CredentialQuery query{.namespace_name = "shop", .policy_secrets = {{"", "policy"}}};
+  EXPECT_EQ(secrets->Find(query, Deadline(clock, Duration(600))).problems.size(), 1U);
+  slow = false;
+  gate::CredentialsFound found = Find({.namespace_name = "other", .policy_secrets = {{"", "policy"}}});
+  EXPECT_THAT(found.problems, IsEmpty());
+  EXPECT_EQ(PasswordFor(found, "registry.example/app"), "one");
+}
+
+TEST_F(PullSecretsTest, WhatMayNotBeUsedAnyMoreIsForgotten) {
+  for (int i = 0; i < 5; ++i) {
+    PutSecret("shop", "s" + std::to_string(i), DockerConfig("registry.example", "one"));
+    (void)Find({.namespace_name = "shop", .pod_secrets = {"s" + std::to_string(i)}});
+  }
+  EXPECT_EQ(secrets->remembered(), 5U);
+  clock.Advance(Duration(30'000));
+  (void)Find({.namespace_name = "shop", .pod_secrets = {"s0"}});
+  EXPECT_EQ(secrets->remembered(), 1U);
+}
+
 TEST_F(PullSecretsTest, MoreThanAreReadIsSaid) {
   std::vector<std::string> names;
   for (std::size_t i = 0; i < limits::kPullSecrets + 2; ++i) {
