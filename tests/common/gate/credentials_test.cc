@@ -98,6 +98,29 @@ TEST_F(CredentialsGate, Adversarial_A16_ARotatedSecretIsAnother) {
   EXPECT_TRUE(DecideFor(PodOf("a", {"pull"})).allowed());  // at once
 }
 
+// The registry asks nobody for anything; its mirror, which has the image, does.
+TEST_F(CredentialsGate, Adversarial_A16_ASecretForAMirrorAdmitsNothingForAnother) {
+  const Digest mirrored = registry.PutImage("hub/app", "1", "mirrored");
+  fakes::Sign(registry, "hub/app", mirrored, key);
+  registry.Require("hub/app", "a:secret");
+  registry::Client with_mirror(registry, clock, {.mirrors = {{"open.example", {"registry.example/hub"}}}});
+  ImageVerifier own(with_mirror, cache, clock, {});
+  Load(ImagePolicyYaml("signed", "open.example/**", KeyAuthority("release", key.Public())));
+  secrets.emplace("a/pull", Secret("secret"));
+  Gate gate(
+      own, nodes, [this] { return set; },
+      [this](const CredentialQuery& query, const Deadline& deadline) { return Find(query, deadline); }, options);
+  auto pod = [&](const std::string& space, std::vector<std::string> pull_secrets) {
+    auto request = Pod({"open.example/app@" + mirrored.text()});
+    request.namespace_name = space;
+    request.pull_secrets = std::move(pull_secrets);
+    return gate.Decide(request, Deadline(clock, Duration(5000)));
+  };
+  EXPECT_TRUE(pod("a", {"pull"}).allowed());
+  EXPECT_FALSE(pod("b", {}).allowed());
+  EXPECT_TRUE(pod("a", {"pull"}).allowed());
+}
+
 TEST_F(CredentialsGate, ASecretThatCannotBeReadIsSaidInTheRefusal) {
   Decision decision = DecideFor(PodOf("a", {"gone"}));
   EXPECT_EQ(OnlyReason(decision), Reason::kRegistryDenied);
