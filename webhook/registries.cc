@@ -103,7 +103,8 @@ registry::ClientOptions MakeClientOptions(const RegistryConfig& config) {
 registry::CredentialProviders MakeCredentialProviders(const RegistryConfig& config, const Clock& clock) {
   std::map<std::string, std::shared_ptr<registry::CredentialProvider>> helpers;
   for (const CredentialHelperConfig& each : config.credential_helpers) {
-    registry::CredentialHelperOptions options{.name = each.name, .file = each.file};
+    registry::CredentialHelperOptions options{
+        .name = each.name, .file = each.file, .unsafe_any_registry = each.unsafe_any_registry};
     std::vector<std::string> names = {"PATH", "HOME"};
     names.insert(names.end(), each.environment.begin(), each.environment.end());
     for (const std::string& name : names) {

@@ -17,6 +17,7 @@ struct CredentialHelperOptions {
   std::string name;                                     // "ecr-login": for messages
   std::string file;                                     // the program, an absolute path
   std::map<std::string, std::string> environment = {};  // all that it gets to see
+  bool unsafe_any_registry = false;                     // CredentialProvider::ForAnyRegistry
   Duration keep{60'000};                                // an answer, also "nothing"
   Duration keep_failure{5'000};
 };
@@ -29,6 +30,7 @@ class CredentialHelper final : public CredentialProvider {
   CredentialHelper(CredentialHelperOptions options, const Clock& clock);
   [[nodiscard]] Result<std::optional<BasicCredential>> Get(const std::string& server,
                                                            const Deadline& deadline) override;
+  [[nodiscard]] bool ForAnyRegistry() const override { return options_.unsafe_any_registry; }
 
  private:
   using Answer = std::optional<BasicCredential>;

@@ -188,8 +188,14 @@ void Credentials::ReadProviders(codec::ObjectReader& reader, const CredentialPro
   }
   auto store = reader.OptionalString("credsStore");
   if (!store.has_value()) return;
-  if (auto provider = providers(*store); provider != nullptr)
-    entries.push_back({"", "", {}, std::move(provider), *store, "", true});
+  auto provider = providers(*store);
+  if (provider == nullptr) return;
+  if (!provider->ForAnyRegistry()) {
+    return reader.Fail("credsStore",
+                       "has a helper asked for every registry that an image names: name the registries in credHelpers, "
+                       "or give the helper unsafeAnyRegistry");
+  }
+  entries.push_back({"", "", {}, std::move(provider), *store, "", true});
 }
 
 Credentials Credentials::With(const Credentials& more) const {

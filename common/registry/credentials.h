@@ -31,6 +31,9 @@ class CredentialProvider {
   // kDeadlineExceeded, kConfigInvalid; never shows a secret.
   [[nodiscard]] virtual Result<std::optional<BasicCredential>> Get(const std::string& server,
                                                                    const Deadline& deadline) = 0;
+  // Whether it may be asked for whatever registry an image's name chooses (CVE-2025-27403: some give a cloud's identity
+  // to any host that they are asked for), and not only for those that the file names.
+  [[nodiscard]] virtual bool ForAnyRegistry() const { return false; }
 };
 // The provider of that name, or null for one that may not be used.
 using CredentialProviders = std::function<std::shared_ptr<CredentialProvider>(const std::string& name)>;
@@ -41,8 +44,9 @@ class Credentials {
  public:
   Credentials() = default;  // anonymous
   // {"auths":{HOST:{"auth":base64(user:password)} | {"username","password"}}}, and, where `providers` has the names,
-  // "credHelpers":{HOST:NAME} before the former, and "credsStore":NAME for what neither has. Names that it does not
-  // have are passed over, as they are without it. Errors: kConfigInvalid; never shows a secret.
+  // "credHelpers":{HOST:NAME} before the former, and "credsStore":NAME for what neither has, if that one is
+  // ForAnyRegistry (else kConfigInvalid). Names that `providers` does not have are passed over. Errors: kConfigInvalid;
+  // never shows a secret.
   [[nodiscard]] static Result<Credentials> FromDockerConfig(std::string_view json, std::string_view source,
                                                             const CredentialProviders& providers = {});
   // The entries of both; those of `this` first.

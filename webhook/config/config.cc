@@ -264,6 +264,7 @@ CredentialHelperConfig ReadCredentialHelper(ObjectReader& reader) {
     reader.Fail("name", "write what follows docker-credential- in the program's name: \"ecr-login\"");
   helper.file = reader.OptionalString("path").value_or("/usr/local/bin/docker-credential-" + helper.name);
   if (!helper.file.starts_with('/')) reader.Fail("path", "write the whole path of the program, beginning with '/'");
+  helper.unsafe_any_registry = reader.OptionalBool("unsafeAnyRegistry").value_or(false);
   helper.environment = reader.Strings("environment", Presence::kOptional);
   for (const std::string& name : helper.environment) {
     bool is_name = !(name.front() >= '0' && name.front() <= '9') && std::all_of(name.begin(), name.end(), [](char c) {

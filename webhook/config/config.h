@@ -49,6 +49,7 @@ struct CredentialHelperConfig {
   std::string name;                      // "ecr-login", as credHelpers and credsStore call it
   std::string file;                      // its path
   std::vector<std::string> environment;  // names of variables that it gets to see, beside PATH and HOME
+  bool unsafe_any_registry = false;      // asked, as credsStore, for whatever registry an image names
 };
 
 struct RegistryConfig {

@@ -167,8 +167,10 @@ class Counting final : public CredentialProvider {
     if (fails) return Error{Reason::kRegistryUnavailable, "credential helper x", "failed"};
     return std::optional(BasicCredential{"user", "s3cret"});
   }
+  bool ForAnyRegistry() const override { return any; }
   std::vector<std::string> asked;
   bool fails = false;
+  bool any = true;
 };
 
 class HelperInFile : public RegistryClient {
@@ -237,6 +239,16 @@ TEST_F(HelperInFile, CVE_2025_27403_IsNotAskedForARegistryThatAnImageChose) {
        {"evil.test/app", "a.test.evil.test/app", "evil.test/a.test/app", "a.test:5000/app", "xa.test/app"})
     EXPECT_EQ(UserOf(credentials, image), std::nullopt) << image;
   EXPECT_TRUE(provider_->asked.empty());
+}
+
+TEST_F(HelperInFile, CVE_2025_27403_AStoreForEveryRegistryIsAllowedByItself) {
+  provider_->any = false;
+  auto refused = Credentials::FromDockerConfig(R"({"auths":{},"credHelpers":{"a.test":"x"},"credsStore":"x"})", "test",
+                                               [this](const std::string&) { return provider_; });
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().reason, Reason::kConfigInvalid);
+  EXPECT_NE(refused.error().ToString().find("unsafeAnyRegistry"), std::string::npos) << refused.error().ToString();
+  EXPECT_EQ(UserOf(Read(R"({"credHelpers":{"a.test":"x"},"credsStore":"other"})"), "b.test/app"), std::nullopt);
 }
 
 TEST_F(HelperInFile, IsAskedByTheClient) {

@@ -359,7 +359,7 @@ registry:
     - {host: "Plain.TEST:80", insecure: true}
   credentialHelpers:
     - {name: ecr-login}
-    - {name: gcr, path: /opt/gcr, environment: [GOOGLE_APPLICATION_CREDENTIALS, _x1]}
+    - {name: gcr, path: /opt/gcr, environment: [GOOGLE_APPLICATION_CREDENTIALS, _x1], unsafeAnyRegistry: true}
 )";
   auto config = ParseConfig(std::string(kLeast) + std::string(kRegistry), "registry.yaml");
   ASSERT_TRUE(config.ok()) << config.error().ToString();
@@ -374,6 +374,8 @@ registry:
   EXPECT_EQ(registry.credential_helpers[0].file, "/usr/local/bin/docker-credential-ecr-login");
   EXPECT_TRUE(registry.credential_helpers[0].environment.empty());
   EXPECT_EQ(registry.credential_helpers[1].file, "/opt/gcr");
+  EXPECT_FALSE(registry.credential_helpers[0].unsafe_any_registry);
+  EXPECT_TRUE(registry.credential_helpers[1].unsafe_any_registry);
   EXPECT_EQ(registry.credential_helpers[1].environment,
             (std::vector<std::string>{"GOOGLE_APPLICATION_CREDENTIALS", "_x1"}));
 }
