@@ -330,7 +330,7 @@ void Evidence::OpenBundle(const Candidate& candidate, const image::Manifest& man
     return AddUnread(candidate, {Reason::kManifestMalformed, "", "must have one layer, a Sigstore bundle"});
   }
   // The same bytes say the same.
-  if (!bundles_.insert(manifest.layers[0].digest).second) return;
+  if (!bundles_.insert(KeyOf(manifest.layers[0])).second) return;
   wanted.push_back({&candidate, manifest.layers[0], std::nullopt});
 }
 
@@ -369,24 +369,24 @@ std::optional<Error> Evidence::TakeBytes(const image::Descriptor& layer) {
 
 // Each distinct one that is not there yet, at the same time as `tasks`; then makes artefacts of them.
 void Evidence::FetchBlobs(const std::vector<Wanted>& wanted, std::vector<std::function<void()>> tasks) {
-  std::deque<std::pair<Digest, std::optional<Content>>> fetched;
+  std::deque<std::pair<BlobKey, std::optional<Content>>> fetched;
   for (const Wanted& each : wanted) {
-    const Digest& digest = each.layer.digest;
-    if (blobs_.contains(digest)) continue;
+    BlobKey key = KeyOf(each.layer);
+    if (blobs_.contains(key)) continue;
     if (auto refused = TakeBytes(each.layer)) {
-      blobs_.emplace(digest, *std::move(refused));
+      blobs_.emplace(std::move(key), *std::move(refused));
       continue;
     }
-    blobs_.emplace(digest, std::string());
-    auto& slot = fetched.emplace_back(digest, std::nullopt);
+    blobs_.emplace(key, std::string());
+    auto& slot = fetched.emplace_back(std::move(key), std::nullopt);
     tasks.emplace_back([this, &slot, size = static_cast<std::size_t>(each.layer.size)] {
-      slot.second.emplace(
-          access_.source.GetBlob(access_.reference, slot.first, size, access_.credentials, access_.deadline));
+      slot.second.emplace(access_.source.GetBlob(access_.reference, std::get<Digest>(slot.first), size,
+                                                 access_.credentials, access_.deadline));
     });
   }
   access_.helpers.RunAll(tasks);
-  for (auto& [digest, content] : fetched) {
-    Result<std::string>& blob = blobs_.at(digest);
+  for (auto& [key, content] : fetched) {
+    Result<std::string>& blob = blobs_.at(key);
     if (!content->ok()) {
       blob = content->error();
       // No more was asked for than the descriptor says.
@@ -399,12 +399,12 @@ void Evidence::FetchBlobs(const std::vector<Wanted>& wanted, std::vector<std::fu
     }
   }
   for (const Wanted& each : wanted) Add(each);
-  for (const Digest& digest : bundles_) blobs_.erase(digest);  // parsed, and asked for once
+  for (const BlobKey& key : bundles_) blobs_.erase(key);  // parsed, and asked for once
 }
 
 void Evidence::Add(const Wanted& wanted) {
   const Candidate& candidate = *wanted.candidate;
-  const Result<std::string>& blob = blobs_.at(wanted.layer.digest);
+  const Result<std::string>& blob = blobs_.at(KeyOf(wanted.layer));
   if (wanted.notation.has_value()) {
     if (blob.ok()) {
       notation_.push_back({candidate.where, NotationArtefact::Read{wanted.layer.media_type, *blob, *wanted.notation}});

@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "common/gate/artefact.h"
@@ -93,6 +94,10 @@ class Evidence {
     std::optional<image::Manifest> notation;  // the manifest of an envelope
   };
 
+  // As it is listed: one manifest that lies about a blob's size or type is not in the way of another.
+  using BlobKey = std::tuple<Digest, std::uint64_t, std::string>;
+  static BlobKey KeyOf(const image::Descriptor& layer) { return {layer.digest, layer.size, layer.media_type}; }
+
   void List();
   void AddLegacy(const std::string& tag, std::string_view what, Need need, const Content& content);
   void AddLayers(const std::string& where, const image::Manifest& manifest, Need need);
@@ -121,8 +126,8 @@ class Evidence {
   std::deque<Candidate> queue_;
   std::deque<SigstoreArtefact> sigstore_;
   std::deque<NotationArtefact> notation_;
-  std::map<Digest, Result<std::string>> blobs_;
-  std::set<Digest> bundles_;
+  std::map<BlobKey, Result<std::string>> blobs_;
+  std::set<BlobKey> bundles_;
   std::map<Need, std::size_t> counted_;
   std::map<Need, std::vector<Error>> unseen_;
   std::size_t bytes_ = 0;  // of the image

@@ -203,6 +203,20 @@ TEST(ArtefactBudgetTest, GivesNoMoreThanItHas) {
   EXPECT_TRUE(budget.Take(60));
 }
 
+// The genuine bundle, listed by a stranger's manifest that lies about it.
+TEST_F(EvidenceGate, AManifestThatLiesAboutABlobIsNotInTheWayOfAnother) {
+  const std::string bundle = SignWithKey(key).Text();
+  for (std::uint64_t size = 1; size <= 5; ++size) {
+    auto lie = fakes::BundleManifest(Image(), {bundle});
+    fakes::At(lie.json, "/layers/0/size") = fakes::JsonValue::Number(size);
+    fakes::Store(registry, "app", lie);
+  }
+  EXPECT_EQ(Outcome(), "denied: content-mismatch");
+  clock.Advance(Duration(4000));
+  PutBundle(bundle);
+  EXPECT_EQ(Outcome(), kAllowed);
+}
+
 // CVE-2024-29903: what is attached to one image is bounded together.
 TEST_F(EvidenceGate, AttachmentsOfOneImageAreBoundedTogether) {
   for (int i = 0; i < 8; ++i) {
