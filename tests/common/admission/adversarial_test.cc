@@ -62,6 +62,7 @@ TEST(Adversarial_A1, EphemeralContainersOfAShapeThatItsKindDoesNotHave) {
             Reason::kReviewMalformed);
 }
 
+// CVE-2023-2727: what is no ordinary container runs too.
 TEST(Adversarial_A2, InitSidecarAndImageVolumeAreImagesToo) {
   std::string pod =
       PodJson("i/app:1", R"(,"initContainers":[{"name":"side","image":"evil/side","restartPolicy":"Always"}],
@@ -78,6 +79,7 @@ TEST(Adversarial_A3, NewImageAndScaleDownInOnePatch) {
   EXPECT_THAT(Unchanged(request), Not(Contains("evil/app")));
 }
 
+// CVE-2023-34091
 TEST(Adversarial_A3, ADeletionTimestampIsNoExcuse) {
   std::string metadata = R"({"deletionTimestamp":"2026-11-21T19:37:55Z","deletionGracePeriodSeconds":3600})";
   ReviewRequest request = Parse(PodUpdate(PodJson("i/app:1", "", metadata), PodJson("evil/app", "", metadata)));

@@ -84,6 +84,7 @@ TEST_F(EvidenceGate, WhatOthersLeaveIsNotInTheWay) {
   EXPECT_EQ(Outcome(), kAllowed);
 }
 
+// CVE-2023-46737, CVE-2023-33957: whoever may push to a repository may attach what has no end.
 TEST_F(EvidenceGate, Adversarial_C10_ABundleBehindTheLimitIsNotFoundAndSaysSo) {
   for (std::size_t i = 0; i < limits::kSignaturesPerImage; ++i) PutJunk(static_cast<int>(i));
   PutBundle(SignWithKey(key).Text());

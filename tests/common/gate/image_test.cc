@@ -419,6 +419,7 @@ TEST_F(ImageGate, Adversarial_C9_TheSameSignerTwiceCountsOnce) {
   EXPECT_EQ(OnlyReason(Decide(Pod({"registry.example/app:1"}))), Reason::kNotEnoughAuthorities);
 }
 
+// CVE-2024-29902, CVE-2023-33958: signatures are tried up to a number.
 TEST_F(ImageGate, Adversarial_C10_AValidSignatureBehindTheLimitIsNotFoundAndSaysSo) {
   std::vector<fakes::SignedPayload> many(limits::kSignaturesPerImage, fakes::SignPayload(other_key, image));
   many.push_back(fakes::SignPayload(key, image));

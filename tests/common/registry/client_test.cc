@@ -171,6 +171,7 @@ TEST_F(RegistryClient, Adversarial_R2_DigestHeaderThatLies) {
   EXPECT_TRUE(ByTag().ok());
 }
 
+// CVE-2021-41190: what a registry says of bytes is held against them (image::ParseManifest).
 TEST_F(RegistryClient, Adversarial_R3_ContentTypeIsKeptForTheParser) {
   registry_.Override(kByTag, Reply{.body = kManifestBytes, .content_type = std::string(image::kOciIndex)});
   auto content = ByTag();

@@ -282,6 +282,7 @@ TEST_F(LayoutTest, Adversarial_R2_BytesThatAreNotTheDigest) {
   EXPECT_FALSE(layout->Referrers(ref_, digest, {}, {}, Soon()).ok());
 }
 
+// CVE-2021-41190
 TEST_F(LayoutTest, Adversarial_R3_TypeThatIsNotTheDocuments) {
   Digest digest = Put(ManifestJson("1"), "v1", kIndexType);
   auto layout = Open();
