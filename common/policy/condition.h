@@ -81,6 +81,16 @@ struct Not {
   ConditionList conditions;
 };
 
+// What is evaluated by, and how much of it there may be yet. When nothing is left, nothing more can be evaluated.
+struct Work {
+  WallTime now;
+  std::size_t left;
+  bool Spend(std::size_t steps) {
+    left = steps < left ? left - steps : 0;
+    return left > 0;
+  }
+};
+
 class Condition {
  public:
   using Rule = std::variant<Equals, Matches, InRange, HasAge, IsBefore, Exists, Elements, AnyOf, Not>;
@@ -88,9 +98,9 @@ class Condition {
   Condition(JsonPointer path, Rule rule, std::string asked)
       : path_(std::move(path)), rule_(std::move(rule)), asked_(std::move(asked)) {}
 
-  [[nodiscard]] Truth Evaluate(codec::JsonView value, WallTime now) const;
+  [[nodiscard]] Truth Evaluate(codec::JsonView value, Work& work) const;
   // Why it does not hold. `at`: where `value` is. Precondition: Evaluate() did not give kTrue.
-  [[nodiscard]] std::string Explain(codec::JsonView value, WallTime now, const std::string& at) const;
+  [[nodiscard]] std::string Explain(codec::JsonView value, Work& work, const std::string& at) const;
 
  private:
   JsonPointer path_;
@@ -98,7 +108,7 @@ class Condition {
   std::string asked_;
 };
 
-[[nodiscard]] Truth EvaluateAll(const ConditionList& conditions, codec::JsonView value, WallTime now);
+[[nodiscard]] Truth EvaluateAll(const ConditionList& conditions, codec::JsonView value, Work& work);
 
 // For messages: scalars as they are, and of what kind anything else is.
 [[nodiscard]] std::string Shown(codec::JsonView value);

@@ -36,9 +36,11 @@ std::optional<ConditionList> Read(const std::string& list) {
 std::optional<Truth> Evaluate(const std::string& list, JsonView value) {
   auto conditions = Read(list);
   if (!conditions) return std::nullopt;
-  Truth truth = EvaluateAll(*conditions, value, kNow);
+  gatehouse::policy::Work work{kNow, SIZE_MAX};
+  Truth truth = EvaluateAll(*conditions, value, work);
   auto status = gatehouse::policy::Conditions(*conditions).Check(value, kNow);
-  FUZZ_CHECK(status.ok() == (truth == Truth::kTrue));
+  const bool cut_short = !status.ok() && status.error().detail.find("too large") != std::string::npos;
+  FUZZ_CHECK(status.ok() == (truth == Truth::kTrue) || cut_short);
   FUZZ_CHECK(status.ok() || (status.error().reason == Reason::kPredicateMismatch && !status.error().detail.empty()));
   return truth;
 }

@@ -33,7 +33,8 @@ Truth Evaluate(const std::string& list, const std::string& json, bool inside = f
   auto document = JsonDocument::Parse(json, {.max_bytes = 1 << 20});
   EXPECT_TRUE(document.ok()) << json;
   if (!conditions.ok() || !document.ok()) return Truth::kUnknown;
-  Truth truth = EvaluateAll(*conditions, document->root(), kNow);
+  Work work{kNow, SIZE_MAX};
+  Truth truth = EvaluateAll(*conditions, document->root(), work);
   // What the outside sees: a match, or a reason.
   Status status = Conditions(*conditions).Check(document->root(), kNow);
   EXPECT_EQ(status.ok(), truth == Truth::kTrue) << list << " " << json;
@@ -431,6 +432,26 @@ TEST(Conditions, AreCountedNestedOnesToo) {
 }
 
 // As deep as a document may be.
+// Whoever signs what it is about and writes the policy of a namespace has no core of ours for a minute. What was not
+// evaluated is no match, whichever way it is asked.
+TEST(Conditions, WorkIsBounded) {
+  std::string list;
+  for (int i = 0; i < 100'000; ++i) list += i == 0 ? "1" : ",1";
+  const auto document = JsonDocument::Parse("{\"a\":[" + list + "]}", {.max_bytes = 1 << 20}).value();
+  std::string each;
+  for (int i = 0; i < 190; ++i) each += (i == 0 ? "" : ", ") + std::string("{atLeast: 1}");
+  for (const std::string& condition : {"{path: /a, all: [" + each + "]}", "{not: [{path: /a, all: [" + each + "]}]}",
+                                       "{path: /a, none: [" + each + ", {equals: 2}]}"}) {
+    auto conditions = Read("[" + condition + "]");
+    ASSERT_TRUE(conditions.ok());
+    Status status = Conditions(*conditions).Check(document.root(), kNow);
+    ASSERT_FALSE(status.ok());
+    EXPECT_EQ(status.error().reason, Reason::kPredicateMismatch);
+    EXPECT_THAT(status.error().detail, HasSubstr("too large for these conditions"));
+  }
+  EXPECT_TRUE(Conditions(*Read("[{path: /a, all: [{atLeast: 1}, {equals: 1}]}]")).Check(document.root(), kNow).ok());
+}
+
 TEST(Conditions, DepthIsThatOfTheDocument) {
   std::string nested = "{path: /a, equals: 1}";
   for (int i = 0; i < 25; ++i) nested = "{not: [" + nested + "]}";
