@@ -278,6 +278,16 @@ void ReadAuthorities(ObjectReader& spec, UnlinkedImagePolicy& out) {
 void CheckSignersDiffer(ObjectReader& spec, const UnlinkedImagePolicy& read) {
   const auto& authorities = read.policy.authorities;
   const bool counted = read.policy.required > 1 && read.policy.required < authorities.size();
+  // As a static pass, a statement that verifies nothing would make the others decoration.
+  for (std::size_t i = 0; i < authorities.size() && read.policy.required < authorities.size(); ++i) {
+    const auto* notation = std::get_if<NotationAuthority>(&authorities[i].rule);
+    if (notation == nullptr) continue;
+    const auto& statements = notation->policy.statements;
+    if (std::none_of(statements.begin(), statements.end(), [](const auto& each) { return each.skip; })) continue;
+    spec.Fail("authorities", "'" + authorities[i].name +
+                                 "' has a statement of the level skip, which always passes, so the others would not "
+                                 "count: write a policy of its own for it, or require: all");
+  }
   std::map<std::string, const Authority*> seen;
   for (std::size_t i = 0; i < authorities.size() && spec.ok(); ++i) {
     if (read.references[i].signer.empty()) continue;

@@ -225,6 +225,19 @@ TEST(Adversarial_V8, SkipIsNotForEveryRegistry) {
   EXPECT_EQ(notary.missing, "");
 }
 
+// As static: pass beside others.
+TEST(NotationPolicy, SkipDoesNotMakeOthersDecoration) {
+  std::string skip = Edited(NotationPolicyYaml(), "level: strict", "level: skip");
+  skip = Edited(skip, "              trustStores: [\"ca:acme\", \"tsa:acme\"]\n", "");
+  skip = Edited(skip, "              trustedIdentities: [\"x509.subject: C=US, ST=WA, O=acme\"]\n", "");
+  skip = Edited(skip, "[\"*\"]", "[registry.example/app]");
+  skip += "    - name: other\n      key:\n        data: |\n" + Indented(kP256Pem, 10);
+  Error error = RefusalOf(skip);
+  EXPECT_EQ(error.reason, Reason::kPolicyInvalid);
+  EXPECT_THAT(error.detail, HasSubstr("'notary' has a statement of the level skip"));
+  EXPECT_EQ(Only(skip + "  require: all\n").required, 2U);
+}
+
 // The same mistakes in one of several authorities: where, and what.
 struct Case {
   std::string document;
