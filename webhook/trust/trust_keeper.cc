@@ -180,6 +180,8 @@ std::shared_ptr<const PolicySet> TrustKeeper::Apply(const std::shared_ptr<const 
     impl_->applied.reset();
     if (set != nullptr) impl_->Adopt(*set);
   }
+  // The thread may be waiting for some other repository just now.
+  impl_->Expire();
   if (set != nullptr && impl_->applied == nullptr) impl_->applied = impl_->Build();
   return impl_->applied;
 }

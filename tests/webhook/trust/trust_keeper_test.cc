@@ -156,6 +156,15 @@ TEST_F(TrustKeeperTest, WhatWasFetchedCountsUntilItsMetadataExpires) {
   EXPECT_THAT(keeper_->Problems(), ElementsAre(HasSubstr("expired")));
 }
 
+// However long other repositories keep the thread that asks.
+TEST_F(TrustKeeperTest, ExpiredMaterialIsGivenToNobody) {
+  Start();
+  ASSERT_TRUE(Await([&] { return Material() != nullptr; }));
+  server_.down = true;
+  clock_.Advance(std::chrono::hours(24 * 3650));
+  EXPECT_EQ(Material(), nullptr);
+}
+
 TEST_F(TrustKeeperTest, AnotherSourceUnderTheSameNameStartsFromNothing) {
   Start();
   ASSERT_TRUE(Await([&] { return Material() != nullptr; }));
