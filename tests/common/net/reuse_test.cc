@@ -201,6 +201,25 @@ TEST_F(Resumption, NotForAnotherNameOfTheSameServer) {
   EXPECT_EQ(server.ResumedSessions(), 0U);
 }
 
+// One server under two names, of which each has authorities of its own: what one of them vouched for is nothing to the
+// other, neither by its session nor by its connection.
+TEST_F(Resumption, NotUnderOtherAuthorities) {
+  HttpServer server(Ok200, IssueServerTls(Ca(), "DNS:one.test,DNS:two.test"));
+  auto stranger = fakes::RootOfToday();
+  TransportOptions options = OneRequestEach();
+  options.idle_connections_per_origin = 4;
+  options.tls_by_host[server.At("/", "two.test").Authority()].ca_pem = stranger.pem();
+  auto transport = MakeHttpsTransport(options).value();
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(Get(*transport, server.At("/", "one.test")).ok());
+    auto other = Get(*transport, server.At("/", "two.test"));
+    ASSERT_FALSE(other.ok());
+    EXPECT_EQ(other.error().reason, Reason::kNetworkUnavailable);
+    EXPECT_THAT(other.error().detail, HasSubstr("certificate is refused"));
+  }
+  EXPECT_EQ(server.ResumedSessions(), 0U);
+}
+
 TEST_F(Resumption, NotWithAClientCertificate) {
   fakes::ServerTls tls = IssueServerTls(Ca(), "DNS:registry.test");
   tls.client_ca_pem = Ca().pem();
