@@ -186,8 +186,8 @@ std::optional<Certificate::KeyUsage> Certificate::Usage() const {
 std::optional<Certificate::BasicConstraints> Certificate::Constraints() const {
   ErrorQueueGuard guard;
   int critical = -1;
-  const BasicConstraintsPtr read(static_cast<BASIC_CONSTRAINTS*>(
-      X509_get_ext_d2i(impl_->x509.get(), NID_basic_constraints, &critical, nullptr)));
+  const BasicConstraintsPtr read(
+      static_cast<BASIC_CONSTRAINTS*>(X509_get_ext_d2i(impl_->x509.get(), NID_basic_constraints, &critical, nullptr)));
   if (!read) return std::nullopt;
   BasicConstraints constraints{.critical = critical == 1, .ca = read->ca != 0};
   if (read->pathlen == nullptr) return constraints;

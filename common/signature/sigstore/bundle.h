@@ -69,8 +69,8 @@ struct Bundle {
 // is the envelope itself. dev.sigstore.cosign/{certificate,chain,bundle,rfc3161timestamp} give the rest; one that is
 // present and empty is refused, but for the chain's, which cosign leaves empty where there is none. `certificate` holds
 // exactly one; of `chain` the root is dropped, which cosign puts there: roots come from trust material only. Members of
-// the annotation "bundle": {"SignedEntryTimestamp", "Payload": {"body", "integratedTime", "logIndex", "logID"}}. Errors:
-// as above, kSignatureMalformed; kContentUnsupported for another media type.
+// the annotation "bundle": {"SignedEntryTimestamp", "Payload": {"body", "integratedTime", "logIndex", "logID"}}.
+// Errors: as above, kSignatureMalformed; kContentUnsupported for another media type.
 [[nodiscard]] Result<Bundle> BundleOfLegacyLayer(std::string_view media_type, std::string_view payload,
                                                  const std::map<std::string, std::string>& annotations);
 

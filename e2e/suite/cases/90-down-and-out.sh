@@ -40,7 +40,8 @@ uninstalled() {
   }
   said="labels gone $(seconds_since "$since") s after the NodePolicies"
   OUT=$(HELM uninstall $RELEASE -n $GATEHOUSE_NAMESPACE --wait --timeout 90s 2>&1) || return 1
-  eventually 30 nothing_left || {
+  # The garbage collector takes the Leases of replicas, after the kubelet let go of their pods.
+  eventually 90 nothing_left || {
     WORDS="left: $(left_overs | paste -sd' ')"
     return 1
   }
