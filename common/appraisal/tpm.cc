@@ -63,7 +63,7 @@ void AppraiseBySets(const std::vector<std::string>& documents, const std::vector
   const ReferenceSet* nearest = nullptr;
   std::vector<Finding> why;
   for (const ReferenceSet& set : sets) {
-    if (!set.InTime(now)) continue;
+    if (!set.InTime(now) || set.tpm.pcrs.empty()) continue;
     std::vector<Finding> findings = Appraise(set.tpm, claims);
     if (findings.empty()) {
       if (met == nullptr || HoldsLonger(set.not_after, met->not_after)) met = &set;
@@ -92,18 +92,28 @@ void AskFor(const TpmReference& reference, std::map<HashAlgorithm, std::uint32_t
 }  // namespace
 
 SetsAppraisal AppraiseSets(const TpmReference& base, const std::vector<std::string>& documents,
-                           const std::vector<ReferenceSet>& sets, const claims::VerifiedTpmClaims& claims,
-                           WallTime now) {
+                           const std::vector<ReferenceSet>& sets, const claims::VerifiedTpmClaims& claims, WallTime now,
+                           bool judged_otherwise) {
   SetsAppraisal result;
-  if (!base.pcrs.empty() || documents.empty()) result.findings = Appraise(base, claims);
-  if (!documents.empty()) AppraiseBySets(documents, sets, claims, now, result);
+  if (!base.pcrs.empty() || (documents.empty() && !judged_otherwise)) result.findings = Appraise(base, claims);
+  const bool any_pcrs =
+      std::any_of(sets.begin(), sets.end(), [](const ReferenceSet& set) { return !set.tpm.pcrs.empty(); });
+  // Documents that are all about events and files have nothing to say here; documents that say nothing at all have not
+  // been found, and that must not pass.
+  if (!documents.empty() && (any_pcrs || sets.empty() || !judged_otherwise))
+    AppraiseBySets(documents, sets, claims, now, result);
   return result;
 }
 
-std::map<HashAlgorithm, std::uint32_t> PcrsAskedFor(const TpmReference& base, const std::vector<ReferenceSet>& sets) {
+std::map<HashAlgorithm, std::uint32_t> PcrsAskedFor(const TpmReference& base, const std::vector<ReferenceSet>& sets,
+                                                    const BootPolicy* boot, const ImaPolicy* ima) {
+  // PCR 10, and what boot_aggregate is a digest of.
+  constexpr std::uint32_t kImaPcrs = 0x0007FF;
   std::map<HashAlgorithm, std::uint32_t> pcrs;
   AskFor(base, pcrs);
   for (const ReferenceSet& set : sets) AskFor(set.tpm, pcrs);
+  if (boot != nullptr) pcrs[boot->bank] |= boot->pcrs;
+  if (ima != nullptr) pcrs[ima->bank] |= kImaPcrs;
   return pcrs;
 }
 

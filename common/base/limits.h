@@ -129,6 +129,23 @@ inline constexpr std::size_t kEkChainBytes =
     64 * kKiB;  // NV 0x01C00100-0x01C001FF together; in base64 it fits an enrolment
 inline constexpr std::size_t kNoncesPerNode =
     64;  // remembered within twice kNonceLifetime; an agent needs one a minute
+inline constexpr std::size_t kEventLogEvents = 10'000;  // real logs have 20 to 250
+inline constexpr std::size_t kEventLogAlgorithms = 16;  // of a Spec ID event, those that we do not know among them
+inline constexpr std::size_t kSignatureListEntries = 10'000;  // of db or dbx; a dbx of today has about 500
+inline constexpr std::size_t kCommandLineBytes = 64 * kKiB;   // the kernel takes 2 KiB (x86)
+inline constexpr std::size_t kImaEntryBytes = 1 * kMiB;       // critical data and keys; a file's entry has 100 to 400
+inline constexpr std::size_t kImaFields = 16;                 // of a template; TEMPLATE_NUM_FIELDS_MAX of the kernel
+inline constexpr std::size_t kImaPathBytes = 8 * kKiB;        // PATH_MAX, and what the kernel appends to it
+inline constexpr std::size_t kImaChunkBytes = 512 * kKiB;     // what an agent sends at once, so that it stays small
+inline constexpr std::size_t kImaFindings = 32;               // kept of a node and a policy; the rest is counted
+inline constexpr std::size_t kImaEntries = 100'000'000;       // of one boot
+inline constexpr std::size_t kDigestSetEntries = 20'000'000;  // of a file of digests: 800 MiB
+inline constexpr std::size_t kInlineDigests = 20'000;         // of one document, which has at most kYamlBytes
+inline constexpr std::size_t kBootRules = 10'000;             // digests and texts of one document, of each part
+inline constexpr std::size_t kEkHashes = 100'000;             // of one inventory
+inline constexpr std::size_t kPeBytes = 512 * kMiB;           // a UKI with a large initrd
+inline constexpr std::size_t kPeSections = 96;                // PE/COFF specification, "NumberOfSections"
+inline constexpr std::size_t kAiaFetches = 4;                 // of issuers of one endorsement certificate
 
 // --- the Kubernetes API
 inline constexpr std::size_t kKubeResponseBytes = 32 * kMiB;  // a page of kKubePageObjects nodes has about 5 MiB

@@ -17,6 +17,7 @@ struct TpmClock {
   std::uint32_t reset_count;
   std::uint32_t restart_count;
   bool safe;
+  std::uint64_t firmware_version = 0;  // of the TPM; 0: not known. Changes with a reset only
   friend bool operator==(const TpmClock&, const TpmClock&) = default;
 };
 

@@ -115,15 +115,31 @@ struct UntrustedTaint {
 // Of a ReferenceValues document.
 using ReferenceSet = appraisal::ReferenceSet;
 
+// NodePolicy.tpm.identity: which TPMs are believed, beside the trust roots.
+struct TpmIdentityRules {
+  // Fingerprints (SHA-256 of the public key's SPKI) of endorsement keys: an inventory. If it is there, others are
+  // refused (kEkUnlisted); an endorsement key that is listed needs no certificate.
+  std::optional<std::set<Digest>> ek_hashes;
+  bool ak_certificates =
+      false;  // a certificate of the attestation key itself is as good as one of the EK (clouds, IAK)
+  enum class Revocation : std::uint8_t { kOff, kWhereKnown, kRequired } revocation = Revocation::kWhereKnown;
+  bool fetch_issuers = false;                    // missing intermediates, from where certificates say (AIA)
+  std::vector<std::uint64_t> firmware_versions;  // of the TPM; empty: any
+  std::optional<Duration> max_clock_lag;         // by which the TPM's clock may fall behind between two quotes
+};
+
 struct NodePolicy {
   std::string name;
   std::string generation;            // changes with the content of the trust roots that it names, too
   std::vector<Glob> nodes;           // names of Nodes, any of them
   LabelSelector namespace_selector;  // of the pods that are to be bound
   Mode mode;
-  Duration validity;                          // how long an attestation result holds
-  std::vector<std::string> trust_roots;       // names of TrustRoot documents; each exists in the set
-  appraisal::TpmReference tpm;                // what holds in any case; without PCRs if `reference_values` is not empty
+  Duration validity;                     // how long an attestation result holds
+  std::vector<std::string> trust_roots;  // names of TrustRoot documents; each exists in the set
+  appraisal::TpmReference tpm;           // what holds in any case; without PCRs if something else is asked for
+  std::shared_ptr<const appraisal::BootPolicy> boot;  // null: the event log is not judged
+  std::shared_ptr<const appraisal::ImaPolicy> ima;    // null: the IMA log is not judged
+  TpmIdentityRules identity;
   std::vector<std::string> reference_values;  // names of ReferenceValues documents
   std::vector<ReferenceSet>
       reference_sets;  // all of theirs: one of those that are in their time must be met as a whole
@@ -143,7 +159,12 @@ struct TufSource {
 struct TrustRoot {
   std::string name;
   std::string generation;
-  std::vector<crypto::Certificate> tpm;  // CA certificates of TPM manufacturers
+  std::vector<crypto::Certificate> tpm;  // CA certificates of TPM manufacturers: anchors
+  // Anchors by the SHA-256 of the certificate: a CA certificate that the TPM brings itself, or `tpm_intermediates` has,
+  // and that hashes to one of these, is an anchor.
+  std::vector<Digest> tpm_pinned;
+  std::vector<crypto::Certificate> tpm_intermediates;  // no anchors: they complete chains
+  std::vector<Bytes> tpm_crls;                         // DER, of manufacturers, beside those that are fetched
   // Null if the document has none, or while `tuf` has given none.
   std::shared_ptr<const signature::sigstore::TrustMaterial> sigstore;
   std::optional<TufSource> tuf;
@@ -186,6 +207,14 @@ struct PolicySet {
   // Always holds, whatever else is known: {"kubernetes.io/metadata.name": name}.
   [[nodiscard]] static Labels ImplicitNamespaceLabels(const std::string& name);
   [[nodiscard]] std::vector<crypto::Certificate> TpmRoots(const NodePolicy& policy) const;
+  // The material of all TrustRoots of the policy together.
+  struct TpmTrust {
+    std::vector<crypto::Certificate> roots;
+    std::vector<Digest> pinned;
+    std::vector<crypto::Certificate> intermediates;
+    std::vector<Bytes> crls;
+  };
+  [[nodiscard]] TpmTrust TpmTrustOf(const NodePolicy& policy) const;
 };
 
 // Material that was fetched for TrustRoots with a TufSource, by the TrustRoot's name; `version` names the content.

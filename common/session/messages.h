@@ -23,14 +23,16 @@ namespace gatehouse::session {
 inline constexpr std::string_view kEnrollPath = "/v1/enroll";
 inline constexpr std::string_view kActivatePath = "/v1/enroll/activate";
 inline constexpr std::string_view kChallengePath = "/v1/challenge";
+inline constexpr std::string_view kLogPath = "/v1/log";
 inline constexpr std::string_view kEvidencePath = "/v1/evidence";
 
 struct EnrollRequest {  // POST /v1/enroll
   std::string node;
-  Bytes ek_certificate;                 // DER
-  std::vector<Bytes> ek_intermediates;  // DER, from the TPM's NV
+  Bytes ek_certificate;                 // DER; may be empty
+  std::vector<Bytes> ek_intermediates;  // DER, from the TPM's NV; of the certificate of the AK as well
   Bytes ek_public;                      // TPMT_PUBLIC
   Bytes ak_public;                      // TPMT_PUBLIC
+  Bytes ak_certificate = {};            // DER, of a cloud's or manufacturer's attestation key; empty: none
   friend bool operator==(const EnrollRequest&, const EnrollRequest&) = default;
 };
 struct EnrollResponse {
@@ -65,11 +67,32 @@ struct ChallengeResponse {
 };
 
 // Media types inside the RATS Conceptual Message Wrapper (draft-ietf-rats-msg-wrap; JSON collection: label -> [type,
-// base64url value], its own type in "__cmwc_t"). The labels are "tpm" (always), "eventLog" and "imaLog".
+// base64url value], its own type in "__cmwc_t"). The labels are "tpm" (always), "eventLog", "imaLog" and
+// "commandLine".
 inline constexpr std::string_view kCmwCollectionType = "tag:gatehouse.dev,2026:evidence";
 inline constexpr std::string_view kQuoteMediaType = "application/vnd.gatehouse.tpm-quote.v1+json";
 inline constexpr std::string_view kEventLogMediaType = "application/vnd.gatehouse.tcg-event-log";
 inline constexpr std::string_view kImaLogMediaType = "application/vnd.gatehouse.ima-log";
+inline constexpr std::string_view kCommandLineMediaType = "text/plain";
+
+// The encodings of an IMA log that are sent: "little-endian", "big-endian". (An agent that has only the ASCII form
+// sends it as little-endian binary.)
+//
+// POST /v1/log: entries of the IMA log ahead of the evidence, so that neither side ever has a long log in memory. Whole
+// entries, at most about limits::kImaChunkBytes; `from` is the position of the first, which must be where the challenge
+// or the last answer said. They prove nothing before a quote vouches for them.
+struct LogRequest {
+  std::string node;
+  std::string ak_name;
+  std::uint64_t from;
+  std::string encoding = "little-endian";
+  Bytes entries;  // not empty
+  friend bool operator==(const LogRequest&, const LogRequest&) = default;
+};
+struct LogResponse {
+  std::uint64_t next;  // the position after what was taken
+  friend bool operator==(const LogResponse&, const LogResponse&) = default;
+};
 
 struct TpmQuote {
   Bytes attest;     // TPMS_ATTEST
@@ -85,6 +108,10 @@ struct EvidenceRequest {  // POST /v1/evidence
   std::optional<Bytes> event_log;  // opaque bytes
   std::optional<Bytes> ima_log;
   std::uint64_t ima_from = 0;  // index of the first entry in ima_log; an agent may always send the whole log (0)
+  std::string ima_encoding = "little-endian";
+  // There is nothing after `ima_from`: an IMA log was read, and all of it had been sent. (An ima_log is never empty.)
+  bool ima_complete = false;
+  std::string command_line = {};  // of the kernel; a hint: believed where it hashes to a measured one. Empty: not known
   friend bool operator==(const EvidenceRequest&, const EvidenceRequest&) = default;
 };
 struct EvidenceResponse {
@@ -111,6 +138,8 @@ GATEHOUSE_MESSAGE(ActivateRequest)
 GATEHOUSE_MESSAGE(ActivateResponse)
 GATEHOUSE_MESSAGE(ChallengeRequest)
 GATEHOUSE_MESSAGE(ChallengeResponse)
+GATEHOUSE_MESSAGE(LogRequest)
+GATEHOUSE_MESSAGE(LogResponse)
 GATEHOUSE_MESSAGE(EvidenceRequest)
 GATEHOUSE_MESSAGE(EvidenceResponse)
 GATEHOUSE_MESSAGE(ErrorResponse)

@@ -16,26 +16,27 @@ struct Enrolment {
   std::string node;
   Digest ek;             // fingerprint of the endorsement key
   Bytes ek_public;       // TPMT_PUBLIC
-  Bytes ek_certificate;  // DER
+  Bytes ek_certificate;  // DER; may be empty
   std::vector<Bytes> ek_intermediates;
   Bytes ak_public;      // TPMT_PUBLIC, activated by that endorsement key
   std::string ak_name;  // hex
   WallTime enrolled;
   std::optional<claims::TpmClock> last_clock;  // of the last quote that verified
   std::string node_uid = {};                   // of the Node at the time; empty outside of Kubernetes
+  Bytes ak_certificate = {};                   // DER; empty: none
 };
 
-// A node is bound to the first TPM that enrols for it, and a TPM to one node. Another TPM for a bound node, or a bound
-// TPM for another node, is kNodeConflict until an admin releases the binding. The same TPM may bring a new attestation
-// key; the clock that it had reached stays, because that is the TPM's.
+// A node is bound to the first TPM that enrols for it, and a TPM to one node. Another TPM for a bound node is
+// kNodeConflict, a bound TPM for another node kTpmInUse, until an admin releases the binding. The same TPM may bring a
+// new attestation key; the clock that it had reached stays, because that is the TPM's.
 class BindingStore {
  public:
   virtual ~BindingStore() = default;
   // Why nodes are blocked; for the log.
   [[nodiscard]] virtual std::vector<Error> Problems() const = 0;
   // Checks and binds in one step (two agents that race for a node cannot both win). Errors: kNodeConflict (also for a
-  // blocked node), kNodeUnknown (there is no such Node in the cluster), kLimitExceeded, kKubeUnavailable, kInternal
-  // (disk, or an enrolment that does not agree with itself).
+  // blocked node), kTpmInUse, kNodeUnknown (there is no such Node in the cluster), kLimitExceeded, kKubeUnavailable,
+  // kInternal (disk, or an enrolment that does not agree with itself).
   [[nodiscard]] virtual Status Bind(Enrolment enrolment) = 0;
   // Errors: kAkUnbound (never bound, or released by an admin), kNodeConflict (blocked), kNodeUnknown (there is no such
   // Node in the cluster), kKubeUnavailable (nothing is known yet).

@@ -28,6 +28,8 @@ struct PreparedQuoteExpectation {
   BytesView nonce;
   evidence::tpm::PcrSelections selection;
   std::optional<claims::TpmClock> last_clock;
+  // For who looks at somebody else's quote: PCR 16 and 23 may be in the selection. No claim comes of them all the same.
+  bool tolerate_resettable = false;
 };
 
 class QuoteVerifier {

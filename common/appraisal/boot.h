@@ -1,0 +1,58 @@
+// Appraisal of a boot, event by event, against a policy and reference values. Pure.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/appraisal/finding.h"
+#include "common/appraisal/rules.h"
+#include "common/claims/boot.h"
+
+namespace gatehouse::appraisal {
+
+struct ReferenceSet;  // tpm.h
+
+struct BootAppraisal {
+  std::vector<Finding> findings;        // empty = the boot meets the policy
+  std::optional<WallTime> holds_until;  // when reference values that it rests on end
+};
+
+// Nothing unmatched passes: each event of policy.pcrs is accepted by a rule, or is a finding.
+// * A PCR of policy.pcrs that is not proven: kEventLogMismatch (with the log's mismatch, or that it was not quoted).
+//   Events of other PCRs are not looked at. False data: kEventDataMismatch. An event of policy.ignored is passed over,
+//   but never separators, Secure Boot variables, debug mode or false data.
+// * Separators (E2, E3, E6): an error separator is kBootFailed; more than one separator of a PCR, or none where PCR 0
+// to 7
+//   have other events, is kBootEventUnexpected. In PCR 7 what follows the separator other than authorities is
+//   kBootEventUnexpected. In the others of 0 to 6 pre-boot parts (firmware, drivers) after the separator are.
+// * Secure Boot (with policy.secure_boot, or keys or signers): exactly one SecureBoot variable of the global GUID,
+// before
+//   PCR 7's separator, of one byte 01; zero or no data is off (finding 15): kSecureBootOff. PK, KEK and db not empty,
+//   each once, before the separator, readable. Keys against policy.keys: kSecureBootKeysMismatch, naming what is
+//   missing or is too many. Without any of the three rules, Secure Boot variables and authorities are still accepted as
+//   they are (they decide nothing then).
+// * "UEFI Debug Mode" in PCR 7, or a DeployedMode/AuditMode variable that says so: kDebugModeOn. "DMA Protection
+//   Disabled" must be accepted as an action.
+// * Known actions (calling and returning from boot options, exit boot services) are accepted without a rule.
+// * Signers: with Secure Boot proven on, and each authority in PCR 7 a certificate of policy.signers (shim's own
+// records,
+//   SbatLevel and MokList variables, are not authorities of images and are accepted), applications and drivers are
+//   accepted by them: whatever runs was signed by one of these. An authority that is not listed:
+//   kBootComponentUnlisted. Without Secure Boot proven on, signers accept nothing.
+// * Digests and texts: an event is accepted if policy.accepted or the same part of any set in `sets` (all of them in
+// their
+//   time; the caller leaves out the others) has `any`, its digest in policy.bank, or its proven text. UKI sections are
+//   accepted too if some application was accepted by digest: they are parts of that file. Phases in their order are
+//   accepted without a rule.
+// * The command line: rules of part kCommandLine hold for proven texts (of PCR 8, 9 and 12) and for digests. Required
+// and
+//   forbidden words: kCommandLineRefused, with the words. policy.needs_command_line and no proven text:
+//   kCommandLineRefused.
+// * Reasons of what is not accepted: applications, drivers, initrds, loader files, UKI sections, authorities, MOK:
+//   kBootComponentUnlisted; command line: kCommandLineRefused; firmware: kFirmwareUnlisted; else kBootEventUnexpected.
+//   Each finding has the event's number, PCR, type name or hint, digest and what would accept it.
+[[nodiscard]] BootAppraisal AppraiseBoot(const BootPolicy& policy, const std::vector<const ReferenceSet*>& sets,
+                                         const claims::VerifiedBootLog& log);
+
+}  // namespace gatehouse::appraisal

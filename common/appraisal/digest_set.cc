@@ -1,0 +1,1 @@
+#include "common/appraisal/digest_set.h"

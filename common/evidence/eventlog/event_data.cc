@@ -1,0 +1,1 @@
+#include "common/evidence/eventlog/event_data.h"

@@ -1,0 +1,1 @@
+#include "common/evidence/ima/log.h"

@@ -1,0 +1,1 @@
+#include "common/verify/replay/ima.h"
