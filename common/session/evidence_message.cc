@@ -88,8 +88,11 @@ Result<TpmQuote> DecodeQuote(std::string_view json) {
   });
 }
 
-void WriteWrapped(JsonWriter& json, std::string_view label, std::string_view type, BytesView value) {
-  json.Key(label).BeginArray().String(type).String(EncodeBase64Url(value)).EndArray();
+// Labels, types and base64url need no escape.
+void AppendWrapped(std::string& json, std::string_view label, std::string_view type, BytesView value) {
+  json.append(",\"").append(label).append("\":[\"").append(type).append("\",\"");
+  AppendBase64Url(json, value);
+  json += "\"]";
 }
 
 // A CMW record ["type", "base64url"] of just that type, its value not empty and at most `max` bytes.
@@ -136,6 +139,9 @@ void ReadCollection(ObjectReader& reader, EvidenceRequest& m) {
   if (!quote) reader.Fail("tpm", "is required");
   m.event_log = ReadWrapped(reader, "eventLog", kEventLogMediaType, limits::kEventLogBytes);
   m.ima_log = ReadWrapped(reader, "imaLog", kImaLogMediaType, limits::kImaLogBytes);
+  if (auto line = ReadWrapped(reader, "commandLine", kCommandLineMediaType, limits::kCommandLineBytes)) {
+    m.command_line = AsText(*line);
+  }
   if (!quote) return;
   auto decoded = DecodeQuote(AsText(*quote));
   if (!decoded.ok()) {
@@ -148,24 +154,36 @@ void ReadCollection(ObjectReader& reader, EvidenceRequest& m) {
 }  // namespace
 
 std::string Encode(const EvidenceRequest& m) {
-  JsonWriter json;
-  json.BeginObject().Member("node", m.node).Member("akName", m.ak_name).Member("nonce", EncodeBase64(m.nonce));
-  json.Key("imaFrom").Uint(m.ima_from);
-  json.Key("evidence").BeginObject().Member(kCollectionTypeKey, kCmwCollectionType);
-  WriteWrapped(json, "tpm", kQuoteMediaType, AsBytes(EncodeQuote(m.quote)));
-  if (m.event_log) WriteWrapped(json, "eventLog", kEventLogMediaType, *m.event_log);
-  if (m.ima_log) WriteWrapped(json, "imaLog", kImaLogMediaType, *m.ima_log);
-  json.EndObject().EndObject();
-  return std::move(json).Finish();
+  JsonWriter head;
+  head.BeginObject().Member("node", m.node).Member("akName", m.ak_name).Member("nonce", EncodeBase64(m.nonce));
+  head.Key("imaFrom").Uint(m.ima_from);
+  if (m.ima_encoding != kLittleEndian) head.Member("imaEncoding", m.ima_encoding);
+  if (m.ima_complete) head.Key("imaComplete").Bool(true);
+  head.Key("evidence").BeginObject().Member(kCollectionTypeKey, kCmwCollectionType).EndObject().EndObject();
+  std::string json = std::move(head).Finish();
+  json.resize(json.size() - 2);  // both ends
+  std::string quote = EncodeQuote(m.quote);
+  std::size_t logs = (m.event_log ? m.event_log->size() : 0) + (m.ima_log ? m.ima_log->size() : 0);
+  json.reserve(json.size() + Base64Size(quote.size() + logs + m.command_line.size()) + limits::kKiB);
+  AppendWrapped(json, "tpm", kQuoteMediaType, AsBytes(quote));
+  if (m.event_log) AppendWrapped(json, "eventLog", kEventLogMediaType, *m.event_log);
+  if (m.ima_log) AppendWrapped(json, "imaLog", kImaLogMediaType, *m.ima_log);
+  if (!m.command_line.empty()) AppendWrapped(json, "commandLine", kCommandLineMediaType, AsBytes(m.command_line));
+  json += "}}";
+  return json;
 }
 
+// Members that say what is usual may be absent: an imaEncoding is then little-endian, and imaComplete false.
 Result<EvidenceRequest> DecodeEvidenceRequest(std::string_view json) {
   return DecodeObject<EvidenceRequest>(json, limits::kEvidenceBytes, [](ObjectReader& reader, EvidenceRequest& m) {
     m.node = ReadNode(reader);
     m.ak_name = ReadAkName(reader);
     m.nonce = ReadBytes(reader, "nonce", kNonceBytes);
-    m.ima_from = ReadImaFrom(reader);
+    m.ima_from = ReadPosition(reader, "imaFrom");
+    m.ima_encoding = reader.OptionalEnum("imaEncoding", {kLittleEndian, kBigEndian}).value_or(m.ima_encoding);
+    m.ima_complete = reader.OptionalBool("imaComplete").value_or(false);
     reader.Object("evidence", Presence::kRequired, [&m](ObjectReader& collection) { ReadCollection(collection, m); });
+    if (m.ima_complete && m.ima_log) reader.Fail("imaComplete", "says that there is no more, beside an imaLog");
   });
 }
 

@@ -1,5 +1,6 @@
 #include "common/session/fields.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "common/base/encoding.h"
@@ -14,6 +15,10 @@ Bytes ReadBytes(ObjectReader& reader, std::string_view key, std::size_t max) {
   Bytes bytes = reader.Base64(key);  // refuses an empty one
   if (bytes.size() > max) reader.Fail(key, "has more than " + std::to_string(max) + " bytes");
   return bytes;
+}
+
+Bytes ReadOptionalBytes(ObjectReader& reader, std::string_view key, std::size_t max) {
+  return reader.Has(key) ? ReadBytes(reader, key, max) : Bytes();
 }
 
 std::string ReadNode(ObjectReader& reader) {
@@ -35,8 +40,30 @@ std::string ReadAkName(ObjectReader& reader) {
   return text;
 }
 
-std::uint64_t ReadImaFrom(ObjectReader& reader) {
-  return static_cast<std::uint64_t>(reader.Int("imaFrom", 0, std::numeric_limits<std::int64_t>::max()));
+std::uint64_t ReadPosition(ObjectReader& reader, std::string_view key) {
+  return static_cast<std::uint64_t>(reader.Int(key, 0, std::numeric_limits<std::int64_t>::max()));
+}
+
+namespace {
+
+// Base64 of slices of a multiple of three bytes is the base64 of the whole.
+constexpr std::size_t kSliceBytes = 3 * limits::kKiB;
+
+template <typename Encode>
+void AppendSlices(std::string& to, BytesView bytes, const Encode& encode) {
+  for (std::size_t begin = 0; begin < bytes.size(); begin += kSliceBytes) {
+    to += encode(bytes.subspan(begin, std::min(kSliceBytes, bytes.size() - begin)));
+  }
+}
+
+}  // namespace
+
+void AppendBase64(std::string& to, BytesView bytes) {
+  AppendSlices(to, bytes, [](BytesView slice) { return EncodeBase64(slice); });
+}
+
+void AppendBase64Url(std::string& to, BytesView bytes) {
+  AppendSlices(to, bytes, [](BytesView slice) { return EncodeBase64Url(slice); });
 }
 
 namespace {

@@ -72,21 +72,25 @@ std::vector<HashAlgorithm> ReadBanks(ObjectReader& reader) {
 
 std::string Encode(const EnrollRequest& m) {
   JsonWriter json;
-  json.BeginObject().Member("node", m.node).Member("ekCertificate", EncodeBase64(m.ek_certificate));
+  json.BeginObject().Member("node", m.node);
+  if (!m.ek_certificate.empty()) json.Member("ekCertificate", EncodeBase64(m.ek_certificate));
   json.Key("ekIntermediates").BeginArray();
   for (const Bytes& certificate : m.ek_intermediates) json.String(EncodeBase64(certificate));
   json.EndArray();
-  json.Member("ekPublic", EncodeBase64(m.ek_public)).Member("akPublic", EncodeBase64(m.ak_public)).EndObject();
+  json.Member("ekPublic", EncodeBase64(m.ek_public)).Member("akPublic", EncodeBase64(m.ak_public));
+  if (!m.ak_certificate.empty()) json.Member("akCertificate", EncodeBase64(m.ak_certificate));
+  json.EndObject();
   return std::move(json).Finish();
 }
 
 Result<EnrollRequest> DecodeEnrollRequest(std::string_view json) {
   return DecodeObject<EnrollRequest>(json, limits::kAttestationBytes, [](ObjectReader& reader, EnrollRequest& m) {
     m.node = ReadNode(reader);
-    m.ek_certificate = ReadBytes(reader, "ekCertificate", limits::kCertificateBytes);
+    m.ek_certificate = ReadOptionalBytes(reader, "ekCertificate", limits::kCertificateBytes);
     m.ek_intermediates = ReadCertificates(reader, "ekIntermediates");
     m.ek_public = ReadBytes(reader, "ekPublic", limits::kTpmStructureBytes);
     m.ak_public = ReadBytes(reader, "akPublic", limits::kTpmStructureBytes);
+    m.ak_certificate = ReadOptionalBytes(reader, "akCertificate", limits::kCertificateBytes);
   });
 }
 
@@ -161,8 +165,44 @@ Result<ChallengeResponse> DecodeChallengeResponse(std::string_view json) {
                                          [](ObjectReader& reader, ChallengeResponse& m) {
                                            m.nonce = ReadBytes(reader, "nonce", kNonceBytes);
                                            m.selection = ReadSelections(reader, "selection");
-                                           m.ima_from = ReadImaFrom(reader);
+                                           m.ima_from = ReadPosition(reader, "imaFrom");
                                          });
+}
+
+std::string Encode(const LogRequest& m) {
+  JsonWriter head;
+  head.BeginObject().Member("node", m.node).Member("akName", m.ak_name).Key("from").Uint(m.from);
+  head.Member("encoding", m.encoding).EndObject();
+  std::string json = std::move(head).Finish();
+  json.pop_back();
+  json.reserve(json.size() + Base64Size(m.entries.size()) + 16);
+  json += ",\"entries\":\"";
+  AppendBase64(json, m.entries);
+  json += "\"}";
+  return json;
+}
+
+Result<LogRequest> DecodeLogRequest(std::string_view json) {
+  return DecodeObject<LogRequest>(json, kLogRequestBytes, [](ObjectReader& reader, LogRequest& m) {
+    m.node = ReadNode(reader);
+    m.ak_name = ReadAkName(reader);
+    m.from = ReadPosition(reader, "from");
+    auto encoding = reader.OptionalEnum("encoding", {kLittleEndian, kBigEndian});
+    if (!encoding) reader.Fail("encoding", "is required");
+    m.encoding = encoding.value_or("");
+    m.entries = ReadBytes(reader, "entries", kLogEntriesBytes);
+  });
+}
+
+std::string Encode(const LogResponse& m) {
+  JsonWriter json;
+  json.BeginObject().Key("next").Uint(m.next).EndObject();
+  return std::move(json).Finish();
+}
+
+Result<LogResponse> DecodeLogResponse(std::string_view json) {
+  return DecodeObject<LogResponse>(json, limits::kAttestationBytes,
+                                   [](ObjectReader& reader, LogResponse& m) { m.next = ReadPosition(reader, "next"); });
 }
 
 std::string Encode(const EvidenceResponse& m) {

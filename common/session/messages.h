@@ -1,12 +1,13 @@
 // Messages of the attestation session (agent -> webhook, HTTPS, JSON; DESIGN.md section 5). Each has one JSON form,
 // written by Encode and read by Decode, which refuses unknown, missing and duplicate members. Binary members are
 // standard base64. Errors of Decode: kMessageMalformed, kLimitExceeded (longer than the limit of its kind:
-// kEvidenceBytes for evidence, kAttestationBytes for the rest).
+// kEvidenceBytes for evidence, kLogRequestBytes for a piece of a log, kAttestationBytes for the rest).
 //
 // What Decode promises: a node is a NodeName; an AK name is lower-case hex of 34, 50 or 66 bytes; binary members are
 // not empty and within common/base/limits.h; a list of banks names at least one, each once; a PCR selection names each
-// bank once, each with at least one PCR; PCR values have the size of their bank; logs are not empty. Nothing else is
-// checked, and nothing is authenticated.
+// bank once, each with at least one PCR; PCR values have the size of their bank; logs are not empty; an encoding of an
+// IMA log is one of the two that are sent; positions are below 2^63. Members that may be empty here are absent there,
+// and the other way round. Nothing else is checked, and nothing is authenticated.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/base/limits.h"
 #include "common/base/types.h"
 #include "common/evidence/tpm/structures.h"
 
@@ -28,7 +30,7 @@ inline constexpr std::string_view kEvidencePath = "/v1/evidence";
 
 struct EnrollRequest {  // POST /v1/enroll
   std::string node;
-  Bytes ek_certificate;                 // DER; may be empty
+  Bytes ek_certificate;                 // DER; empty: the TPM has none
   std::vector<Bytes> ek_intermediates;  // DER, from the TPM's NV; of the certificate of the AK as well
   Bytes ek_public;                      // TPMT_PUBLIC
   Bytes ak_public;                      // TPMT_PUBLIC
@@ -63,6 +65,8 @@ struct ChallengeResponse {
   Bytes nonce;                             // goes into the quote's extraData as it is
   evidence::tpm::PcrSelections selection;  // one entry per bank
   std::uint64_t ima_from;                  // first IMA entry wanted
+  bool want_event_log = true;              // false: no policy of the node looks at it, so it need not be sent
+  bool want_ima_log = true;                // the same
   friend bool operator==(const ChallengeResponse&, const ChallengeResponse&) = default;
 };
 
@@ -75,18 +79,23 @@ inline constexpr std::string_view kEventLogMediaType = "application/vnd.gatehous
 inline constexpr std::string_view kImaLogMediaType = "application/vnd.gatehouse.ima-log";
 inline constexpr std::string_view kCommandLineMediaType = "text/plain";
 
-// The encodings of an IMA log that are sent: "little-endian", "big-endian". (An agent that has only the ASCII form
-// sends it as little-endian binary.)
-//
-// POST /v1/log: entries of the IMA log ahead of the evidence, so that neither side ever has a long log in memory. Whole
-// entries, at most about limits::kImaChunkBytes; `from` is the position of the first, which must be where the challenge
-// or the last answer said. They prove nothing before a quote vouches for them.
+// The encodings of an IMA log that are sent. (An agent that has only the ASCII form sends it as little-endian binary.)
+inline constexpr std::string_view kLittleEndian = "little-endian";
+inline constexpr std::string_view kBigEndian = "big-endian";
+
+// Of one piece of a log: as many whole entries as kImaChunkBytes hold, or one that is larger.
+inline constexpr std::size_t kLogEntriesBytes = limits::kImaChunkBytes + limits::kImaEntryBytes;
+inline constexpr std::size_t kLogRequestBytes = kLogEntriesBytes / 3 * 4 + 4 * limits::kKiB;
+
+// POST /v1/log: entries of the IMA log ahead of the evidence, so that neither side ever has a long log in memory.
+// `from` is the position of the first, which must be where the challenge or the last answer said. They prove nothing
+// before a quote vouches for them.
 struct LogRequest {
   std::string node;
   std::string ak_name;
   std::uint64_t from;
-  std::string encoding = "little-endian";
-  Bytes entries;  // not empty
+  std::string encoding = std::string(kLittleEndian);
+  Bytes entries;  // at most kLogEntriesBytes
   friend bool operator==(const LogRequest&, const LogRequest&) = default;
 };
 struct LogResponse {
@@ -108,8 +117,8 @@ struct EvidenceRequest {  // POST /v1/evidence
   std::optional<Bytes> event_log;  // opaque bytes
   std::optional<Bytes> ima_log;
   std::uint64_t ima_from = 0;  // index of the first entry in ima_log; an agent may always send the whole log (0)
-  std::string ima_encoding = "little-endian";
-  // There is nothing after `ima_from`: an IMA log was read, and all of it had been sent. (An ima_log is never empty.)
+  std::string ima_encoding = std::string(kLittleEndian);
+  // There is nothing after `ima_from`: an IMA log was read, and all of it had been sent. Never with an ima_log.
   bool ima_complete = false;
   std::string command_line = {};  // of the kernel; a hint: believed where it hashes to a measured one. Empty: not known
   friend bool operator==(const EvidenceRequest&, const EvidenceRequest&) = default;

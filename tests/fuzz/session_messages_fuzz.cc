@@ -53,6 +53,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     case '8':
       RoundTrip(&DecodeErrorResponse, json);
       break;
+    case '9':
+      RoundTrip(&DecodeLogRequest, json);
+      break;
+    case 'a':
+      RoundTrip(&DecodeLogResponse, json);
+      break;
     default:
       break;
   }

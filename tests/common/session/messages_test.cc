@@ -36,7 +36,13 @@ EvidenceRequest ValidEvidence() {
   m.event_log = Bytes{1, 2, 3, 4};
   m.ima_log = Bytes{5, 6, 7};
   m.ima_from = 3;
+  m.ima_encoding = kBigEndian;
+  m.command_line = "BOOT_IMAGE=/vmlinuz root=/dev/sda1 \xC3\xA9";
   return m;
+}
+
+LogRequest ValidLogRequest() {
+  return {"node1", AkName(), 500, std::string(kBigEndian), {1, 2, 3, 4}};
 }
 
 std::string Replaced(std::string text, std::string_view from, std::string_view to) {
@@ -52,6 +58,13 @@ TEST(Messages, EnrollmentRoundTrips) {
   EnrollRequest without_chain = ValidEnrollRequest();
   without_chain.ek_intermediates.clear();
   EXPECT_EQ(*DecodeEnrollRequest(Encode(without_chain)), without_chain);
+  EnrollRequest cloud = ValidEnrollRequest();
+  cloud.ak_certificate = {0x30, 0};
+  EXPECT_EQ(*DecodeEnrollRequest(Encode(cloud)), cloud);
+  cloud.ek_certificate.clear();
+  EXPECT_EQ(*DecodeEnrollRequest(Encode(cloud)), cloud);
+  cloud.ak_certificate.clear();  // it is for policy to say whether an inventory of public keys is enough
+  EXPECT_EQ(*DecodeEnrollRequest(Encode(cloud)), cloud);
   EnrollResponse response{{1}, {2, 3}, "ticket"};
   EXPECT_EQ(*DecodeEnrollResponse(Encode(response)), response);
   ActivateRequest activate{"node1", "ticket", Bytes(32, 9)};
@@ -71,13 +84,50 @@ TEST(Messages, EvidenceRoundTrips) {
   quote_only.event_log.reset();
   quote_only.ima_log.reset();
   EXPECT_EQ(*DecodeEvidenceRequest(Encode(quote_only)), quote_only);
+  quote_only.ima_complete = true;
+  quote_only.ima_encoding = kLittleEndian;
+  quote_only.command_line.clear();
+  EXPECT_EQ(*DecodeEvidenceRequest(Encode(quote_only)), quote_only);
   EvidenceResponse response{"a.b.c", "contraindicated", {"pcr-mismatch: sha256 PCR 7"}, 60000};
   EXPECT_EQ(*DecodeEvidenceResponse(Encode(response)), response);
   ErrorResponse error{"ak-unbound", ""};
   EXPECT_EQ(*DecodeErrorResponse(Encode(error)), error);
 }
 
+TEST(Messages, LogPiecesRoundTrip) {
+  EXPECT_EQ(*DecodeLogRequest(Encode(ValidLogRequest())), ValidLogRequest());
+  // Sizes around those at which base64 is written in slices, with and without padding.
+  for (std::size_t size : {1U, 2U, 3U, 3071U, 3072U, 3073U, 6144U, 10000U}) {
+    LogRequest m = ValidLogRequest();
+    m.encoding = kLittleEndian;
+    m.entries.resize(size);
+    for (std::size_t i = 0; i < size; ++i) m.entries[i] = static_cast<std::uint8_t>(i * 7 + i / 251);
+    EXPECT_EQ(*DecodeLogRequest(Encode(m)), m) << size;
+    EXPECT_NE(Encode(m).find("\"entries\":\"" + EncodeBase64(m.entries) + "\""), std::string::npos) << size;
+    EvidenceRequest evidence = ValidEvidence();
+    evidence.ima_log = m.entries;
+    EXPECT_EQ(*DecodeEvidenceRequest(Encode(evidence)), evidence) << size;
+  }
+  EXPECT_EQ(*DecodeLogResponse(Encode(LogResponse{1'000'000})), LogResponse{1'000'000});
+}
+
 // --- the JSON forms are a contract
+
+TEST(Messages, LogPieceIsAnObject) {
+  EXPECT_EQ(Encode(ValidLogRequest()), "{\"node\":\"node1\",\"akName\":\"" + AkName() +
+                                           "\",\"from\":500,\"encoding\":\"big-endian\",\"entries\":\"AQIDBA==\"}");
+  EXPECT_EQ(Encode(LogResponse{7}), "{\"next\":7}");
+}
+
+// What an agent that knows no more of IMA than its log says is understood: it means what is usual.
+TEST(Messages, EvidenceWithoutEncodingIsLittleEndianAndNotComplete) {
+  EvidenceRequest usual = ValidEvidence();
+  usual.ima_encoding = kLittleEndian;
+  std::string json = Encode(usual);
+  EXPECT_EQ(json.find("imaEncoding"), std::string::npos);
+  EXPECT_EQ(json.find("imaComplete"), std::string::npos);
+  EXPECT_EQ(*DecodeEvidenceRequest(json), usual);
+}
 
 TEST(Messages, SelectionIsAnObjectOfLists) {
   EXPECT_EQ(Encode(ValidChallenge()), "{\"nonce\":\"" + EncodeBase64(Bytes(48, 0x5A)) +
@@ -91,6 +141,10 @@ TEST(Messages, EvidenceIsACmwCollection) {
             std::string::npos);
   EXPECT_NE(json.find("\"eventLog\":[\"application/vnd.gatehouse.tcg-event-log\",\"AQIDBA\"]"), std::string::npos);
   EXPECT_NE(json.find("\"imaLog\":[\"application/vnd.gatehouse.ima-log\",\"BQYH\"]"), std::string::npos);
+  EXPECT_NE(json.find("\"commandLine\":[\"text/plain\",\"" + EncodeBase64Url(AsBytes(ValidEvidence().command_line)) +
+                      "\"]}}"),
+            std::string::npos);
+  EXPECT_NE(json.find("\"imaFrom\":3,\"imaEncoding\":\"big-endian\",\"evidence\""), std::string::npos);
 }
 
 // --- refusals: a valid message with one thing broken
@@ -118,6 +172,8 @@ TEST(Messages, EnrollRequestRefusals) {
   big_area.ak_public = Bytes(limits::kTpmStructureBytes + 1);
   EnrollRequest big_certificate = ValidEnrollRequest();
   big_certificate.ek_certificate = Bytes(limits::kCertificateBytes + 1);
+  EnrollRequest big_ak_certificate = ValidEnrollRequest();
+  big_ak_certificate.ak_certificate = Bytes(limits::kCertificateBytes + 1);
   EnrollRequest huge = ValidEnrollRequest();
   huge.ek_certificate = Bytes(limits::kAttestationBytes);
   ExpectRefused([](std::string_view json) { return DecodeEnrollRequest(json); },
@@ -131,7 +187,12 @@ TEST(Messages, EnrollRequestRefusals) {
                     {"node twice", Replaced(valid, "\"node\"", "\"node\":\"node2\",\"node\"")},
                     {"unknown member", Replaced(valid, "\"node\"", "\"tenant\":\"x\",\"node\"")},
                     {"case-variant member", Replaced(valid, "\"node\"", "\"Node\"")},
-                    {"no EK certificate", Replaced(valid, "\"ekCertificate\":\"AQID\",", "")},
+                    {"null EK certificate", Replaced(valid, "\"AQID\"", "null")},
+                    {"empty AK certificate", Replaced(valid, "\"node\"", "\"akCertificate\":\"\",\"node\"")},
+                    {"AK certificate as a list", Replaced(valid, "\"node\"", "\"akCertificate\":[\"AQID\"],\"node\"")},
+                    {"AK certificate too long", Encode(big_ak_certificate)},
+                    {"no EK", Replaced(valid, "\"ekPublic\":\"Bwg=\",", "")},
+                    {"no AK", Replaced(valid, ",\"akPublic\":\"CQ==\"", "")},
                     {"empty EK certificate", Replaced(valid, "AQID", "")},
                     {"EK certificate in base64url without padding", Replaced(valid, "AQID", "AQI")},
                     {"non-canonical base64", Replaced(valid, "\"CQ==\"", "\"CR==\"")},
@@ -242,6 +303,72 @@ TEST(Messages, EvidenceRefusals) {
       });
 }
 
+TEST(Messages, LogRequestRefusals) {
+  std::string valid = Encode(ValidLogRequest());
+  LogRequest huge = ValidLogRequest();
+  huge.entries = Bytes(kLogRequestBytes);
+  LogRequest empty = ValidLogRequest();
+  empty.entries.clear();
+  LogRequest long_piece = ValidLogRequest();
+  long_piece.entries = Bytes(kLogEntriesBytes);
+  EXPECT_TRUE(DecodeLogRequest(Encode(long_piece)).ok());
+  long_piece.entries.push_back(0);
+  ExpectRefused([](std::string_view json) { return DecodeLogRequest(json); },
+                {
+                    {"no node", Replaced(valid, "\"node\":\"node1\",", "")},
+                    {"no AK name", Replaced(valid, "\"akName\":\"" + AkName() + "\",", "")},
+                    {"no position", Replaced(valid, "\"from\":500,", "")},
+                    {"negative position", Replaced(valid, ":500", ":-1")},
+                    {"position too large", Replaced(valid, ":500", ":9223372036854775808")},
+                    {"position as text", Replaced(valid, ":500", ":\"500\"")},
+                    {"no encoding", Replaced(valid, "\"encoding\":\"big-endian\",", "")},
+                    {"encoding that is not sent", Replaced(valid, "big-endian", "ascii")},
+                    {"encoding in capitals", Replaced(valid, "big-endian", "Big-Endian")},
+                    {"no entries", Replaced(valid, ",\"entries\":\"AQIDBA==\"", "")},
+                    {"empty entries", Encode(empty)},
+                    {"entries in base64url without padding", Replaced(valid, "AQIDBA==", "AQIDBA")},
+                    {"unknown member", Replaced(valid, "\"from\"", "\"complete\":true,\"from\"")},
+                    {"piece too long", Encode(long_piece)},
+                    {"message too long", Encode(huge), Reason::kLimitExceeded},
+                    {"trailing data", valid + " 1"},
+                });
+  ExpectRefused([](std::string_view json) { return DecodeLogResponse(json); },
+                {
+                    {"no position", "{}"},
+                    {"negative position", "{\"next\":-1}"},
+                    {"position null", "{\"next\":null}"},
+                    {"unknown member", "{\"next\":1,\"from\":0}"},
+                });
+}
+
+TEST(Messages, ImaMembersRefusals) {
+  EvidenceRequest complete = ValidEvidence();
+  complete.ima_log.reset();
+  complete.ima_complete = true;
+  std::string valid = Encode(complete);
+  ASSERT_TRUE(DecodeEvidenceRequest(valid).ok());
+  EvidenceRequest both = ValidEvidence();
+  both.ima_complete = true;
+  EvidenceRequest long_line = ValidEvidence();
+  long_line.command_line = std::string(limits::kCommandLineBytes, 'x');
+  EXPECT_TRUE(DecodeEvidenceRequest(Encode(long_line)).ok());
+  long_line.command_line += 'x';
+  std::string line = "[\"text/plain\",\"" + EncodeBase64Url(AsBytes(complete.command_line)) + "\"]";
+  ExpectRefused([](std::string_view json) { return DecodeEvidenceRequest(json); },
+                {
+                    {"no more, and more", Encode(both)},
+                    {"complete as text", Replaced(valid, "true", "\"true\"")},
+                    {"complete null", Replaced(valid, "true", "null")},
+                    {"unknown encoding", Replaced(valid, "big-endian", "middle-endian")},
+                    {"encoding ASCII", Replaced(valid, "big-endian", "ascii")},
+                    {"empty encoding", Replaced(valid, "big-endian", "")},
+                    {"command line as a string", Replaced(valid, line, "\"ro\"")},
+                    {"empty command line", Replaced(valid, line, "[\"text/plain\",\"\"]")},
+                    {"command line of another type", Replaced(valid, "text/plain", "text/html")},
+                    {"command line too long", Encode(long_line), Reason::kLimitExceeded},
+                });
+}
+
 TEST(Messages, BanksRefusals) {
   std::string valid = Encode(ChallengeRequest{"node1", AkName(), {HashAlgorithm::kSha256, HashAlgorithm::kSha1}});
   ASSERT_TRUE(DecodeChallengeRequest(valid).ok());
@@ -343,11 +470,12 @@ TEST(Messages, SeedsOfTheFuzzTargetDecode) {
     bool ok = DecodeEnrollRequest(json).ok() || DecodeEnrollResponse(json).ok() || DecodeActivateRequest(json).ok() ||
               DecodeActivateResponse(json).ok() || DecodeChallengeRequest(json).ok() ||
               DecodeChallengeResponse(json).ok() || DecodeEvidenceRequest(json).ok() ||
-              DecodeEvidenceResponse(json).ok() || DecodeErrorResponse(json).ok();
+              DecodeEvidenceResponse(json).ok() || DecodeErrorResponse(json).ok() || DecodeLogRequest(json).ok() ||
+              DecodeLogResponse(json).ok();
     EXPECT_TRUE(ok) << entry.path();
     if (ok) ++decoded;
   }
-  EXPECT_GE(decoded, 9U);
+  EXPECT_GE(decoded, 13U);
 }
 
 TEST(Messages, TruncationIsRefusedAtEveryByte) {
@@ -361,6 +489,8 @@ TEST(Messages, TruncationIsRefusedAtEveryByte) {
   check([](std::string_view json) { return DecodeEnrollRequest(json); }, Encode(ValidEnrollRequest()));
   check([](std::string_view json) { return DecodeChallengeResponse(json); }, Encode(ValidChallenge()));
   check([](std::string_view json) { return DecodeEvidenceRequest(json); }, Encode(ValidEvidence()));
+  check([](std::string_view json) { return DecodeLogRequest(json); }, Encode(ValidLogRequest()));
+  check([](std::string_view json) { return DecodeLogResponse(json); }, Encode(LogResponse{12}));
 }
 
 }  // namespace
