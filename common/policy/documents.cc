@@ -63,12 +63,29 @@ std::optional<Labels> PolicySet::NamespaceLabels(const std::string& name) const 
 }
 
 std::vector<crypto::Certificate> PolicySet::TpmRoots(const NodePolicy& policy) const {
-  std::vector<crypto::Certificate> certificates;
+  return TpmTrustOf(policy).roots;
+}
+
+namespace {
+
+template <typename Value>
+void Append(std::vector<Value>& all, const std::vector<Value>& more) {
+  all.insert(all.end(), more.begin(), more.end());
+}
+
+}  // namespace
+
+PolicySet::TpmTrust PolicySet::TpmTrustOf(const NodePolicy& policy) const {
+  TpmTrust trust;
   for (const TrustRoot& root : trust_roots) {
-    bool named = std::find(policy.trust_roots.begin(), policy.trust_roots.end(), root.name) != policy.trust_roots.end();
-    if (named) certificates.insert(certificates.end(), root.tpm.begin(), root.tpm.end());
+    if (std::find(policy.trust_roots.begin(), policy.trust_roots.end(), root.name) == policy.trust_roots.end())
+      continue;
+    Append(trust.roots, root.tpm);
+    Append(trust.pinned, root.tpm_pinned);
+    Append(trust.intermediates, root.tpm_intermediates);
+    Append(trust.crls, root.tpm_crls);
   }
-  return certificates;
+  return trust;
 }
 
 }  // namespace gatehouse::policy

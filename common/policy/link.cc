@@ -15,7 +15,7 @@ Missing Link(NodePolicy& policy, const std::map<std::string, const TrustRoot*>& 
   for (std::size_t i = 0; i < policy.trust_roots.size(); ++i) {
     auto root = roots.find(policy.trust_roots[i]);
     if (root == roots.end()) missing.trust_roots.push_back(i);
-    if (root != roots.end() && root->second->tpm.empty()) missing.without_tpm.push_back(i);
+    if (root != roots.end() && !root->second->has_tpm()) missing.without_tpm.push_back(i);
     generations += "\n" + (root == roots.end() ? std::string("-") : root->second->generation);
   }
   policy.reference_sets.clear();

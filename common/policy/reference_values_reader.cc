@@ -70,7 +70,13 @@ void ReadPcrs(ObjectReader& pcrs, appraisal::TpmReference& reference) {
 namespace {
 
 ReferenceSet ReadSet(ObjectReader& reader, const std::string& document, const std::vector<ReferenceSet>& before) {
-  ReferenceSet set{.document = document, .name = reader.String("name"), .not_before = {}, .not_after = {}, .tpm = {}};
+  ReferenceSet set{.document = document,
+                   .name = reader.String("name"),
+                   .not_before = {},
+                   .not_after = {},
+                   .tpm = {},
+                   .boot = {},
+                   .ima = {}};
   if (reader.ok() && !NodeName::Parse(set.name).ok()) {
     reader.Fail("name",
                 "'" + Printable(set.name, 64) + "' is not a name; write lower-case letters, digits, - and . only");
