@@ -10,7 +10,8 @@
 
 namespace gatehouse::appraisal {
 
-// Immutable, thread-safe. 40 bytes an entry (of 32-byte digests), in one block: a million in 40 MB.
+// Immutable, thread-safe. 40 bytes an entry (of 32-byte digests), in one block, and an index of at most one byte an
+// entry: a million in 41 MB.
 class DigestSet {
  public:
   struct Entry {
@@ -20,9 +21,14 @@ class DigestSet {
   };
   // Of entries in any order, duplicates dropped. Errors: kDigestMalformed, kLimitExceeded.
   [[nodiscard]] static Result<std::shared_ptr<const DigestSet>> Make(std::vector<Entry> entries);
-  // The binary form (a file of reference digests): magic "GHDS", version, counts by algorithm, digests sorted, path
-  // hashes. Errors: kDigestMalformed (not this format, not sorted, trailing bytes), kLimitExceeded.
+  // The binary form (a file of reference digests), integers big-endian: magic "GHDS", version 1 (u32), counts of
+  // sha256, sha384 and sha512 (u32 each); then of each algorithm its digests, ascending, and their path hashes (u64, in
+  // the same order; ascending where digests are equal). A path hash is the first eight bytes of the path's SHA-256; 0:
+  // not known. There is one form of each set. Errors: kDigestMalformed (not this format, not sorted, trailing bytes),
+  // kLimitExceeded.
   [[nodiscard]] static Result<std::shared_ptr<const DigestSet>> Parse(BytesView file);
+  // The same; the bytes become the set's own and are not copied: for files of millions.
+  [[nodiscard]] static Result<std::shared_ptr<const DigestSet>> Parse(Bytes&& file);
   [[nodiscard]] Bytes Serialize() const;
 
   enum class Match : std::uint8_t {
@@ -30,7 +36,10 @@ class DigestSet {
     kDigest,  // the digest is listed, for another path or for none
     kExact,   // and for this path
   };
+  // Looks at the path only where the digest is listed (it is hashed then, which Contains() spares).
   [[nodiscard]] Match Find(HashAlgorithm algorithm, BytesView digest, std::string_view path) const;
+  // The digest is listed, whatever the path. No allocation.
+  [[nodiscard]] bool Contains(HashAlgorithm algorithm, BytesView digest) const;
   // Whether some entry is for this path, whatever its digest: "a known file that was changed". Slow (a scan).
   [[nodiscard]] bool KnowsPath(std::string_view path) const;
   [[nodiscard]] std::size_t size() const;

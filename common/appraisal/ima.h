@@ -76,27 +76,41 @@ class ImaAppraisal {
   // In this order: unknown fields or a template with neither path nor buffer: kImaEntryUnexpected. A violation:
   // kImaViolation unless its path is allowed. A denied digest or path: kImaFileDenied. A buffer: by its rules, else
   // kImaEntryUnexpected. A path that must be signed: kImaSignatureInvalid unless a signer verifies. Listed (digest of
-  // sha256 or better; with match_paths at that path): good. Entries of containers as policy.containers says. A good
+  // sha256 or better; with match_paths at that path): good. Entries of containers as policy.containers says: kListed by
+  // any set, kImages by those from images only, kAny without being asked for; with match_paths, a set from images also
+  // holds for a path that ends in a listed one ("/var/lib/…/fs/usr/bin/app"). A good
   // signature, if signatures_accept. An excluded path: good. Else kImaFileUnlisted. A digest by an algorithm that we do
   // not know, or SHA-1, is never listed. Entry 0 (boot_aggregate) is not judged here; a later entry of that name is a
   // file like any other.
   void Judge(const claims::ImaEntry& entry, WallTime now);
 
   // Readable only for the log that a quote vouches for up to the last entry that was judged; else one kInternal
-  // finding. At most limits::kImaFindings, then "and N more". Each: where "ima entry N", detail with path (printable),
-  // digest, when it was first seen, what would accept it.
+  // finding. The policy's bank is not among those that the log was compared in: kPcrMissing; only with padded SHA-1
+  // there, and that is not allowed: kImaLogMismatch. At most limits::kImaFindings, then "and N more". Each: where "ima
+  // entry N", detail with path (printable), digest, when it was first seen, what would accept it.
   [[nodiscard]] std::vector<Finding> Findings(const claims::VerifiedIma& verified) const;
   [[nodiscard]] std::uint64_t judged() const;  // entries
   [[nodiscard]] std::optional<WallTime> holds_until() const;
 
  private:
+  struct Fault {
+    Reason reason;
+    std::string_view why;  // lives for ever
+  };
+  [[nodiscard]] std::optional<Fault> Examine(const claims::ImaEntry& entry, WallTime now);
+  [[nodiscard]] std::optional<Fault> ExamineFile(const claims::ImaEntry& entry, WallTime now);
+  [[nodiscard]] bool Listed(const claims::ImaEntry& entry, bool of_container, WallTime now);
+  [[nodiscard]] Finding Describe(const claims::ImaEntry& entry, const Fault& fault, WallTime now) const;
+  [[nodiscard]] std::string WhyUnlisted(const claims::ImaEntry& entry) const;
+
   std::shared_ptr<const ImaPolicy> policy_;
-  std::shared_ptr<const std::vector<Set>> sets_;
+  std::shared_ptr<const std::vector<Set>> sets_;  // those that hold longest first
   std::uint64_t judged_ = 0;
-  std::uint64_t bad_ = 0;
+  bool in_order_ = true;
+  std::uint64_t more_ = 0;  // faults beyond those that are kept
+  Reason more_reason_ = Reason::kImaFileUnlisted;
   std::vector<Finding> findings_;
   std::optional<WallTime> holds_until_;
-  [[nodiscard]] std::optional<Finding> Examine(const claims::ImaEntry& entry);
 };
 
 }  // namespace gatehouse::appraisal

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -57,6 +58,9 @@ Result<std::optional<Bytes>> ReadFileIfPresent(const std::filesystem::path& path
   if (::fstat(file.get(), &status) != 0) return Unreadable(path, "cannot be examined", errno);
   if (!S_ISREG(status.st_mode)) return Error{Reason::kFileUnreadable, path.string(), "is not a regular file"};
   Bytes content;
+  // So that a large file is in memory once, and not with room to grow; what /sys and /proc say of their sizes is not
+  // believed.
+  content.reserve(std::min(max, static_cast<std::size_t>(std::max<off_t>(status.st_size, 0))));
   std::array<std::uint8_t, kChunk> chunk{};
   for (;;) {
     ssize_t got = ::read(file.get(), chunk.data(), chunk.size());
