@@ -26,7 +26,7 @@ Result<crypto::PrivateKey> ParseSigningKey(const std::string& pem, const std::st
 
 Result<std::unique_ptr<Attestation>> Attestation::Make(const AttestationConfig& config, const Clock& clock,
                                                        telemetry::Logger& log, const PolicySource& policies,
-                                                       Cluster* cluster) {
+                                                       Cluster* cluster, EndorsementJudge::Parts endorsements) {
   auto nonce_key = std::make_unique<NonceKey>(
       config.nonce_key_file, limits::kKiB,
       [path = config.nonce_key_file](const std::string& key) { return ParseNonceKey(key, path); });
@@ -41,15 +41,17 @@ Result<std::unique_ptr<Attestation>> Attestation::Make(const AttestationConfig& 
   } else {
     ASSIGN_OR_RETURN(bindings, EnrolmentStore::Open(config.state_folder));
   }
-  auto attestation = std::unique_ptr<Attestation>(new Attestation(config, std::move(nonce_key), std::move(signing_key),
-                                                                  std::move(bindings), clock, log, policies, cluster));
+  auto attestation =
+      std::unique_ptr<Attestation>(new Attestation(config, std::move(nonce_key), std::move(signing_key),
+                                                   std::move(bindings), clock, log, policies, cluster, endorsements));
   RETURN_IF_ERROR(attestation->Housekeep());
   return attestation;
 }
 
 Attestation::Attestation(const AttestationConfig& config, std::unique_ptr<NonceKey> nonce_key,
                          std::unique_ptr<SigningKey> signing_key, std::unique_ptr<BindingStore> bindings,
-                         const Clock& clock, telemetry::Logger& log, const PolicySource& policies, Cluster* cluster)
+                         const Clock& clock, telemetry::Logger& log, const PolicySource& policies, Cluster* cluster,
+                         EndorsementJudge::Parts endorsements)
     : tokens_(config.tokens_file, limits::kMiB,
               [source = config.tokens_file](const std::string& text) {
                 return AgentAuthenticator::ParseTokens(text, source);
@@ -60,6 +62,8 @@ Attestation::Attestation(const AttestationConfig& config, std::unique_ptr<NonceK
       challenger_(*nonce_key_->Current(), clock, crypto::SystemRandom()),
       bindings_(std::move(bindings)),
       nodes_(clock),
+      endorsements_(endorsements),
+      reference_files_(config.reference_folder),
       service_(Parts(clock, log, policies, cluster), {.interval = config.interval}) {}
 
 AttestationService::Parts Attestation::Parts(const Clock& clock, telemetry::Logger& log, const PolicySource& policies,
@@ -69,6 +73,8 @@ AttestationService::Parts Attestation::Parts(const Clock& clock, telemetry::Logg
                                   .challenger = challenger_,
                                   .enrolments = *bindings_,
                                   .nodes = nodes_,
+                                  .endorsements = endorsements_,
+                                  .reference_files = reference_files_,
                                   .signing_key = *signing_key_->Current(),
                                   .policies = [&policies] { return policies.Current(); },
                                   .log = log,

@@ -16,7 +16,8 @@ class Attestation {
   // the folder of bindings.
   [[nodiscard]] static Result<std::unique_ptr<Attestation>> Make(const AttestationConfig& config, const Clock& clock,
                                                                  telemetry::Logger& log, const PolicySource& policies,
-                                                                 Cluster* cluster);
+                                                                 Cluster* cluster,
+                                                                 EndorsementJudge::Parts endorsements);
 
   void AddRoutes(HttpServer& server, telemetry::Metrics& metrics);
   // Other policies are in force.
@@ -30,7 +31,8 @@ class Attestation {
   using NonceKey = FileValue<Bytes>;
   Attestation(const AttestationConfig& config, std::unique_ptr<NonceKey> nonce_key,
               std::unique_ptr<SigningKey> signing_key, std::unique_ptr<BindingStore> bindings, const Clock& clock,
-              telemetry::Logger& log, const PolicySource& policies, Cluster* cluster);
+              telemetry::Logger& log, const PolicySource& policies, Cluster* cluster,
+              EndorsementJudge::Parts endorsements);
   [[nodiscard]] AttestationService::Parts Parts(const Clock& clock, telemetry::Logger& log,
                                                 const PolicySource& policies, Cluster* cluster);
 
@@ -41,6 +43,8 @@ class Attestation {
   session::Challenger challenger_;
   std::unique_ptr<BindingStore> bindings_;
   NodeStore nodes_;
+  EndorsementJudge endorsements_;
+  ReferenceFiles reference_files_;
   AttestationService service_;
 };
 

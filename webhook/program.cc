@@ -89,8 +89,10 @@ Status Program::Start(int signals) {
     folder_ = std::make_unique<PolicyWatcher>(config_.policy_folder, config_.policy_reload_interval, log_, metrics_);
     RETURN_IF_ERROR(folder_->Load());
   }
+  RETURN_IF_ERROR(StartRevocation());
   if (config_.attestation.has_value()) {
-    ASSIGN_OR_RETURN(attestation_, Attestation::Make(*config_.attestation, clock_, log_, policies(), cluster_.get()));
+    ASSIGN_OR_RETURN(attestation_, Attestation::Make(*config_.attestation, clock_, log_, policies(), cluster_.get(),
+                                                     {clock_, trust_transport_.get(), revocation_.get()}));
     attesting_ = attestation_.get();
   }
   if (config_.admission.has_value()) RETURN_IF_ERROR(StartGate());
@@ -127,7 +129,9 @@ Status Program::StartCluster(int signals) {
 Status Program::StartGate() {
   ASSIGN_OR_RETURN(transport_, MakeRegistryTransport(config_.registry, metrics_, shares_.registries));
   client_ = std::make_unique<registry::Client>(*transport_, clock_, MakeClientOptions(config_.registry));
-  RETURN_IF_ERROR(StartTrust());
+  trust_ = std::make_unique<TrustKeeper>(*trust_transport_, clock_, log_,
+                                         TrustKeeperOptions{.folder = config_.trust.folder});
+  (void)trust_->Apply(policies().Current());  // begins to ask
   cache_ = std::make_unique<gate::VerificationCache>(clock_, config_.cache,
                                                      [this](std::string_view event) { metrics_.CountCache(event); });
   verifier_ = std::make_unique<gate::ImageVerifier>(
@@ -153,14 +157,11 @@ Status Program::StartGate() {
 }
 
 // Other servers than registries, with authorities of their own.
-Status Program::StartTrust() {
+Status Program::StartRevocation() {
   RegistryConfig reach = config_.registry;
   reach.ca_file = config_.trust.ca_file;
   reach.hosts.clear();
   ASSIGN_OR_RETURN(trust_transport_, MakeRegistryTransport(reach, metrics_, shares_.registries / 4));
-  trust_ = std::make_unique<TrustKeeper>(*trust_transport_, clock_, log_,
-                                         TrustKeeperOptions{.folder = config_.trust.folder});
-  (void)trust_->Apply(policies().Current());  // begins to ask
   revocation_ = std::make_unique<revocation::Checker>(
       *trust_transport_, clock_, revocation::Options{.cache_bytes = limits::kRevocationCacheBytes});
   return Ok();

@@ -30,7 +30,7 @@ class Program {
  private:
   [[nodiscard]] Status StartCluster(int signals);
   [[nodiscard]] Status StartGate();
-  [[nodiscard]] Status StartTrust();
+  [[nodiscard]] Status StartRevocation();
   [[nodiscard]] gate::CredentialSource Credentials();
   [[nodiscard]] Status StartListeners();
   [[nodiscard]] Status StartAdmission();
@@ -53,14 +53,14 @@ class Program {
   ConnectionShares shares_;
   std::unique_ptr<PolicyWatcher> folder_;  // of policies, without a cluster
   std::unique_ptr<Cluster> cluster_;
+  std::unique_ptr<net::HttpTransport> trust_transport_;
+  std::unique_ptr<revocation::Checker> revocation_;
   std::atomic<Attestation*> attesting_{nullptr};  // attestation_ once it is there: policies change from another thread
   std::unique_ptr<Attestation> attestation_;
   std::unique_ptr<net::HttpTransport> transport_;
   std::unique_ptr<registry::Client> client_;
   std::unique_ptr<PullSecrets> pull_secrets_;  // with a cluster
-  std::unique_ptr<net::HttpTransport> trust_transport_;
   std::unique_ptr<TrustKeeper> trust_;
-  std::unique_ptr<revocation::Checker> revocation_;
   std::unique_ptr<gate::VerificationCache> cache_;
   std::unique_ptr<gate::ImageVerifier> verifier_;
   std::unique_ptr<gate::NodeTrustSource> no_nodes_;

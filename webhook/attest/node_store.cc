@@ -15,26 +15,26 @@ bool Older(const claims::TpmClock& a, const claims::TpmClock& b) {
 
 }  // namespace
 
-bool NodeStore::Accept(const ear::VerifiedEar& result, std::string token, claims::VerifiedTpmClaims claims) {
+bool NodeStore::Accept(const ear::VerifiedEar& result, std::string token, NodeEvidence evidence) {
   std::lock_guard lock(mutex_);
   auto name = NodeName::Parse(result.result().node);
   if (!name.ok()) return false;  // no request is for such a node
   Record& record = records_[*name];
-  bool same_key = record.held.has_value() && record.held->claims.ak_name() == claims.ak_name();
-  if (same_key && Older(claims.clock(), record.held->claims.clock())) return false;
-  record = {.held = Held{result.result(), std::move(claims), clock_.Wall()},
+  bool same_key = record.held.has_value() && record.held->evidence.tpm.ak_name() == evidence.tpm.ak_name();
+  if (same_key && Older(evidence.tpm.clock(), record.held->evidence.tpm.clock())) return false;
+  record = {.held = Held{result.result(), std::move(evidence), clock_.Wall()},
             .token = std::move(token),
             .failure = std::nullopt};
   return true;
 }
 
-bool NodeStore::AcceptReappraised(const ear::VerifiedEar& result, std::string token, claims::VerifiedTpmClaims claims) {
+bool NodeStore::AcceptReappraised(const ear::VerifiedEar& result, std::string token, NodeEvidence evidence) {
   std::lock_guard lock(mutex_);
   auto name = NodeName::Parse(result.result().node);
   auto found = name.ok() ? records_.find(*name) : records_.end();
   if (found == records_.end() || found->second.failure.has_value()) return false;
   if (found->second.held->result.nonce != result.result().nonce) return false;
-  found->second = {.held = Held{result.result(), std::move(claims), found->second.held->accepted},
+  found->second = {.held = Held{result.result(), std::move(evidence), found->second.held->accepted},
                    .token = std::move(token),
                    .failure = std::nullopt};
   return true;

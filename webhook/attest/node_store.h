@@ -9,8 +9,8 @@
 #include <unordered_map>
 
 #include "common/base/clock.h"
-#include "common/claims/tpm.h"
 #include "common/gate/node_trust.h"
+#include "webhook/attest/node_evidence.h"
 
 namespace gatehouse::webhook {
 
@@ -18,12 +18,12 @@ class NodeStore final : public gate::NodeTrustSource {
  public:
   explicit NodeStore(const Clock& clock) : clock_(clock) {}
 
-  // The only way to trust: a result whose token was verified. The claims are kept, to be appraised again when policies
+  // The only way to trust: a result whose token was verified. The evidence is kept, to be appraised again when policies
   // change. A result of an older quote of the same key than the one held is passed over: two calls may overtake each
   // other. Returns whether it is the node's result now.
-  bool Accept(const ear::VerifiedEar& result, std::string token, claims::VerifiedTpmClaims claims);
+  bool Accept(const ear::VerifiedEar& result, std::string token, NodeEvidence evidence);
   // The same evidence appraised by other policies: taken only while nothing newer has been said of the node.
-  bool AcceptReappraised(const ear::VerifiedEar& result, std::string token, claims::VerifiedTpmClaims claims);
+  bool AcceptReappraised(const ear::VerifiedEar& result, std::string token, NodeEvidence evidence);
   // The node answered a challenge with evidence that does not verify, or its verified evidence could not be judged.
   void Fail(const NodeName& node, const Error& error);
   // A quote for a challenge of `challenged` may be older than the result held: the result came in after that challenge
@@ -37,7 +37,7 @@ class NodeStore final : public gate::NodeTrustSource {
 
   struct Held {
     ear::AttestationResult result;
-    claims::VerifiedTpmClaims claims;
+    NodeEvidence evidence;
     WallTime accepted{};  // when the evidence was, to the millisecond
   };
   // Results of which some appraisal has not expired and did not fail since.

@@ -7,7 +7,8 @@ namespace {
 
 bool IsWithheld(const Error& error) {
   ReasonClass kind = ClassOf(error.reason);
-  return kind == ReasonClass::kUsage || kind == ReasonClass::kInternal || error.reason == Reason::kNodeConflict;
+  return kind == ReasonClass::kUsage || kind == ReasonClass::kInternal || error.reason == Reason::kNodeConflict ||
+         error.reason == Reason::kTpmInUse;
 }
 
 HttpReply Refuse(const Error& error, std::string_view call, telemetry::Logger& log) {
@@ -15,7 +16,7 @@ HttpReply Refuse(const Error& error, std::string_view call, telemetry::Logger& l
   return {.status = StatusOf(error), .body = session::Encode(RefusalOf(error))};
 }
 
-// The one shape of the four calls. `Request` names its node; the caller must be that node's agent.
+// The one shape of the calls. `Request` names its node; the caller must be that node's agent.
 template <typename Request, typename Response>
 struct Call {
   std::string_view name;
@@ -60,7 +61,8 @@ void Add(HttpServer& server, AttestationService& service, const AgentAuthenticat
 
 int StatusOf(const Error& error) {
   if (error.reason == Reason::kIdentityUnauthenticated) return 401;
-  if (error.reason == Reason::kNodeConflict || error.reason == Reason::kAkUnbound) return 409;
+  if (error.reason == Reason::kNodeConflict || error.reason == Reason::kTpmInUse || error.reason == Reason::kAkUnbound)
+    return 409;
   switch (ClassOf(error.reason)) {
     case ReasonClass::kMalformed:
       return 400;
@@ -90,6 +92,7 @@ void AddAttestationRoutes(HttpServer& server, AttestationService& service, const
                           telemetry::Metrics& metrics) {
   using session::ActivateRequest, session::ActivateResponse, session::ChallengeRequest, session::ChallengeResponse;
   using session::EnrollRequest, session::EnrollResponse, session::EvidenceRequest, session::EvidenceResponse;
+  using session::LogRequest, session::LogResponse;
   constexpr std::size_t kSmall = limits::kAttestationBytes;
   Add(server, service, authenticator, metrics,
       Call<EnrollRequest, EnrollResponse>{"enroll", session::kEnrollPath, kSmall, session::DecodeEnrollRequest,
@@ -100,6 +103,9 @@ void AddAttestationRoutes(HttpServer& server, AttestationService& service, const
   Add(server, service, authenticator, metrics,
       Call<ChallengeRequest, ChallengeResponse>{"challenge", session::kChallengePath, kSmall,
                                                 session::DecodeChallengeRequest, &AttestationService::Challenge});
+  Add(server, service, authenticator, metrics,
+      Call<LogRequest, LogResponse>{"log", session::kLogPath, limits::kEvidenceBytes, session::DecodeLogRequest,
+                                    &AttestationService::Log});
   Add(server, service, authenticator, metrics,
       Call<EvidenceRequest, EvidenceResponse>{"evidence", session::kEvidencePath, limits::kEvidenceBytes,
                                               session::DecodeEvidenceRequest, &AttestationService::Evidence});

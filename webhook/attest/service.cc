@@ -4,6 +4,7 @@
 
 #include "common/base/encoding.h"
 #include "common/base/limits.h"
+#include "common/crypto/hash.h"
 #include "common/verify/tpm/identity.h"
 #include "common/verify/tpm/quote.h"
 
@@ -13,50 +14,7 @@ namespace {
 namespace evidence = gatehouse::evidence::tpm;
 namespace verify = gatehouse::verify::tpm;
 
-// What is asked of a node that no policy covers yet: the firmware's PCRs, so that its result has something to say.
-constexpr std::uint32_t kDefaultPcrs = 0x0000FF;
 constexpr Duration kShortestInterval{1'000};
-constexpr std::size_t kMostFindings = 32;  // of one result: with their texts at their longest they fit a token
-
-std::vector<const policy::NodePolicy*> PoliciesFor(const policy::PolicySet& set, const std::string& node) {
-  std::vector<const policy::NodePolicy*> matching;
-  for (const policy::NodePolicy& policy : set.node_policies) {
-    bool named = std::any_of(policy.nodes.begin(), policy.nodes.end(),
-                             [&](const policy::Glob& glob) { return glob.Matches(node); });
-    if (named) matching.push_back(&policy);
-  }
-  return matching;
-}
-
-// What the policies ask for, of the banks that the TPM has: a quote of another would be none, for the policies too
-// whose banks are there. A policy whose bank is not there finds its PCRs missing when it appraises, whoever said so.
-// Errors: kPcrMissing (nothing of what is asked for can be quoted).
-Result<evidence::PcrSelections> SelectionFor(const std::vector<const policy::NodePolicy*>& policies,
-                                             const std::vector<HashAlgorithm>& available) {
-  std::map<HashAlgorithm, std::uint32_t> banks;
-  for (const policy::NodePolicy* policy : policies) {
-    for (const auto& [bank, pcrs] : appraisal::PcrsAskedFor(policy->tpm, policy->reference_sets)) banks[bank] |= pcrs;
-  }
-  if (banks.empty()) {
-    const bool usual = std::find(available.begin(), available.end(), HashAlgorithm::kSha256) != available.end();
-    banks[usual || available.empty() ? HashAlgorithm::kSha256 : available.front()] = kDefaultPcrs;
-  }
-  evidence::PcrSelections selections;
-  std::string missing;
-  for (const auto& [bank, pcrs] : banks) {
-    if (std::find(available.begin(), available.end(), bank) != available.end()) {
-      selections.push_back({bank, pcrs});
-    } else {
-      missing += (missing.empty() ? "" : ", ") + std::string(Name(bank));
-    }
-  }
-  if (selections.empty()) {
-    return Error{Reason::kPcrMissing, "bank " + missing,
-                 "the node's TPM has none of the banks that its policies ask for; allocate one (tpm2_pcrallocate) or "
-                 "let the policies ask for another"};
-  }
-  return selections;
-}
 
 evidence::PcrSelections SelectionOf(const evidence::PcrValues& values) {
   evidence::PcrSelections selections;
@@ -80,73 +38,30 @@ Bytes NonceSubject(BytesView ak_name, const evidence::PcrSelections& selections)
   return std::move(subject).Finish();
 }
 
-// The endorsement of a TPM as it was presented at enrolment.
-struct Endorsement {
-  evidence::PublicArea area;
-  crypto::Certificate certificate;
-  std::vector<crypto::Certificate> intermediates;
-};
-
-Result<Endorsement> ParseEndorsement(BytesView ek_public, BytesView certificate,
-                                     const std::vector<Bytes>& intermediates) {
-  ASSIGN_OR_RETURN(auto area, evidence::ParsePublic(ek_public));
-  ASSIGN_OR_RETURN(auto leaf, crypto::Certificate::FromDer(certificate));
-  if (intermediates.size() > limits::kChainCertificates) {
-    return Error{Reason::kLimitExceeded, "",
-                 "more than " + std::to_string(limits::kChainCertificates) + " intermediate certificates"};
-  }
-  std::vector<crypto::Certificate> chain;
-  for (const Bytes& der : intermediates) {
-    ASSIGN_OR_RETURN(auto each, crypto::Certificate::FromDer(der));
-    chain.push_back(std::move(each));
-  }
-  return Endorsement{std::move(area), std::move(leaf), std::move(chain)};
-}
-
-// An endorsement is accepted for enrolment if any policy that covers the node trusts it; each policy's own roots are
-// checked again at every appraisal.
-Result<verify::VerifiedEndorsement> EndorsedByAny(const Endorsement& endorsement, const policy::PolicySet& set,
-                                                  const std::vector<const policy::NodePolicy*>& policies,
-                                                  WallTime now) {
+// Any policy that covers the node may believe in its TPM; each one's own rules are asked again at every appraisal.
+Result<verify::VerifiedEndorsement> EndorsedByAny(const Enrolment& presented, const policy::PolicySet& set,
+                                                  EndorsementJudge& judge) {
   Error last{Reason::kNoPolicyMatches, "", "no NodePolicy covers the node, so no trust root is known for its TPM"};
-  for (const policy::NodePolicy* policy : policies) {
-    auto verified = verify::VerifyEndorsement(endorsement.area, endorsement.certificate, endorsement.intermediates,
-                                              set.TpmRoots(*policy), now);
+  for (const policy::NodePolicy* policy : PoliciesFor(set, presented.node)) {
+    auto verified = judge.Judge(presented, *policy, set);
     if (verified.ok()) return verified;
     last = verified.error().In("NodePolicy " + policy->name);
   }
   return last;
 }
 
-// At most `most` findings, the last of which then says how many more there were.
-void Bound(std::vector<appraisal::Finding>& findings, std::size_t most) {
-  if (findings.size() <= most) return;
-  appraisal::Finding rest{findings[most].reason, "", "and " + std::to_string(findings.size() - most) + " more"};
-  findings.resize(most);
-  findings.push_back(std::move(rest));
-}
-
-ear::PolicyAppraisal AppraiseBy(const policy::NodePolicy& policy, const policy::PolicySet& set,
-                                const Enrolment& enrolment, const claims::VerifiedTpmClaims& claims, WallTime now,
-                                WallTime issued) {
-  ear::PolicyAppraisal appraised{.policy = policy.name + "@" + policy.generation,
-                                 .tier = ear::Tier::kContraindicated,
-                                 .findings = {},
-                                 .expires = issued + policy.validity};
-  auto endorsement = ParseEndorsement(enrolment.ek_public, enrolment.ek_certificate, enrolment.ek_intermediates);
-  Status endorsed = endorsement.ok() ? Ok() : Status(endorsement.error());
-  if (endorsement.ok()) {
-    auto verified = verify::VerifyEndorsement(endorsement->area, endorsement->certificate, endorsement->intermediates,
-                                              set.TpmRoots(policy), now);
-    if (!verified.ok()) endorsed = verified.error();
-  }
-  if (!endorsed.ok())
-    appraised.findings.push_back({endorsed.error().reason, "endorsement key", endorsed.error().detail});
-  auto by_sets = appraisal::AppraiseSets(policy.tpm, policy.reference_values, policy.reference_sets, claims, now);
-  for (appraisal::Finding& finding : by_sets.findings) appraised.findings.push_back(std::move(finding));
-  if (by_sets.holds_until.has_value()) appraised.expires = std::min(appraised.expires, *by_sets.holds_until);
-  if (appraised.findings.empty()) appraised.tier = ear::Tier::kAffirming;
-  return appraised;
+Enrolment EnrolmentOf(const NodeName& node, session::EnrollRequest request, WallTime now) {
+  return {.node = node.text(),
+          .ek = crypto::Sha256Digest({}),  // until it is known
+          .ek_public = std::move(request.ek_public),
+          .ek_certificate = std::move(request.ek_certificate),
+          .ek_intermediates = std::move(request.ek_intermediates),
+          .ak_public = std::move(request.ak_public),
+          .ak_name = {},
+          .enrolled = now,
+          .last_clock = std::nullopt,
+          .node_uid = {},
+          .ak_certificate = std::move(request.ak_certificate)};
 }
 
 std::vector<std::string> Texts(const ear::AttestationResult& result) {
@@ -169,7 +84,12 @@ Duration NextWithin(const ear::AttestationResult& result, Duration interval, Wal
 
 }  // namespace
 
-AttestationService::AttestationService(Parts parts, Options options) : parts_(std::move(parts)), options_(options) {
+AttestationService::AttestationService(Parts parts, Options options)
+    : parts_(std::move(parts)),
+      options_(options),
+      rules_(parts_.reference_files),
+      ima_(parts_.clock),
+      appraiser_{.endorsements = parts_.endorsements, .rules = rules_} {
   for (const Error& problem : parts_.enrolments.Problems())
     parts_.log.Failure(telemetry::Level::kError, "node blocked by its binding's file", problem);
 }
@@ -178,10 +98,8 @@ Result<session::EnrollResponse> AttestationService::Enroll(const NodeName& node,
                                                            const session::EnrollRequest& request) {
   ASSIGN_OR_RETURN(auto ak, evidence::ParsePublic(request.ak_public));
   RETURN_IF_ERROR(verify::CheckAttestationKey(ak));
-  ASSIGN_OR_RETURN(auto endorsement,
-                   ParseEndorsement(request.ek_public, request.ek_certificate, request.ek_intermediates));
   auto set = parts_.policies();
-  ASSIGN_OR_RETURN(auto ek, EndorsedByAny(endorsement, *set, PoliciesFor(*set, node.text()), parts_.clock.Wall()));
+  ASSIGN_OR_RETURN(auto ek, EndorsedByAny(EnrolmentOf(node, request, parts_.clock.Wall()), *set, parts_.endorsements));
   // What Activate must know travels in the ticket, under a MAC: any replica can go on.
   session::EnrollRequest carried = request;
   carried.node = node.text();
@@ -200,15 +118,10 @@ Result<session::ActivateResponse> AttestationService::Activate(const NodeName& n
   ASSIGN_OR_RETURN(auto ak, evidence::ParsePublic(carried.ak_public));
   std::string ak_name = EncodeHex(verify::ComputeName(ak));
   auto before = parts_.enrolments.Find(node.text());
-  RETURN_IF_ERROR(parts_.enrolments.Bind({.node = node.text(),
-                                          .ek = redeemed.ek,
-                                          .ek_public = std::move(carried.ek_public),
-                                          .ek_certificate = std::move(carried.ek_certificate),
-                                          .ek_intermediates = std::move(carried.ek_intermediates),
-                                          .ak_public = std::move(carried.ak_public),
-                                          .ak_name = ak_name,
-                                          .enrolled = parts_.clock.Wall(),
-                                          .last_clock = std::nullopt}));
+  Enrolment enrolment = EnrolmentOf(node, std::move(carried), parts_.clock.Wall());
+  enrolment.ek = redeemed.ek;
+  enrolment.ak_name = ak_name;
+  RETURN_IF_ERROR(parts_.enrolments.Bind(std::move(enrolment)));
   if (!before.ok() || before->ak_name != ak_name) Forget(node);
   parts_.log.Info("node enrolled", {{"node", node.text()}, {"ak", ak_name}, {"ek", redeemed.ek.text()}});
   return session::ActivateResponse{.ak_name = ak_name};
@@ -216,6 +129,7 @@ Result<session::ActivateResponse> AttestationService::Activate(const NodeName& n
 
 void AttestationService::Forget(const NodeName& node) {
   parts_.nodes.Forget(node);
+  ima_.Forget(node.text());
   std::lock_guard lock(keys_mutex_);
   keys_.erase(node.text());
 }
@@ -245,9 +159,25 @@ Result<session::ChallengeResponse> AttestationService::Challenge(const NodeName&
   ASSIGN_OR_RETURN(auto enrolment, BoundEnrolment(node, request.ak_name));
   ASSIGN_OR_RETURN(Bytes ak_name, DecodeHex(enrolment.ak_name));
   auto set = parts_.policies();
-  ASSIGN_OR_RETURN(auto selection, SelectionFor(PoliciesFor(*set, node.text()), request.banks));
+  const auto policies = PoliciesFor(*set, node.text());
+  ASSIGN_OR_RETURN(auto selection, SelectionFor(policies, request.banks));
+  const auto rules = ImaRulesFor(policies, rules_, parts_.clock.Wall());
+  const bool boot = std::any_of(policies.begin(), policies.end(), [](const auto* policy) { return policy->boot; });
   Bytes nonce = parts_.challenger.IssueNonce(node, NonceSubject(ak_name, selection));
-  return session::ChallengeResponse{.nonce = std::move(nonce), .selection = std::move(selection), .ima_from = 0};
+  return session::ChallengeResponse{.nonce = std::move(nonce),
+                                    .selection = std::move(selection),
+                                    .ima_from = rules.empty() ? 0 : ima_.Begin(node.text(), request.ak_name, rules),
+                                    .want_event_log = boot,
+                                    .want_ima_log = !rules.empty()};
+}
+
+Result<session::LogResponse> AttestationService::Log(const NodeName& node, const session::LogRequest& request) {
+  ASSIGN_OR_RETURN(auto enrolment, BoundEnrolment(node, request.ak_name));
+  const auto set = parts_.policies();
+  const auto rules = ImaRulesFor(PoliciesFor(*set, enrolment.node), rules_, parts_.clock.Wall());
+  if (rules.empty()) return Error{Reason::kImaLogGap, node.text(), "no policy of the node judges its IMA log"};
+  ASSIGN_OR_RETURN(const std::uint64_t next, ima_.Upload(node.text(), request, rules));
+  return session::LogResponse{.next = next};
 }
 
 // Parsing a key costs more than verifying with it.
@@ -288,11 +218,12 @@ Result<AttestationService::Published> AttestationService::Appraise(const policy:
                                 .ek = enrolment.ek.text(),
                                 .appraisals = {},
                                 .nonce = evidenced.nonce,
-                                .clock = evidenced.claims.clock(),
+                                .clock = evidenced.evidence.tpm.clock(),
                                 .issued = evidenced.issued,
                                 .expires = evidenced.issued};
   for (const policy::NodePolicy* policy : policies) {
-    result.appraisals.push_back(AppraiseBy(*policy, set, enrolment, evidenced.claims, now, evidenced.issued));
+    result.appraisals.push_back(
+        appraiser_.Appraise(*policy, set, enrolment, evidenced.evidence, now, evidenced.issued));
     Bound(result.appraisals.back().findings, std::max<std::size_t>(1, kMostFindings / policies.size()));
     // The result lasts as long as any of its appraisals does.
     result.expires = std::max(result.expires, result.appraisals.back().expires);
@@ -305,10 +236,9 @@ Result<AttestationService::Published> AttestationService::Appraise(const policy:
 }
 
 Result<AttestationService::Published> AttestationService::Publish(const NodeName& node, const Enrolment& enrolment,
-                                                                  const claims::VerifiedTpmClaims& claims,
-                                                                  BytesView nonce) {
+                                                                  const NodeEvidence& evidence, BytesView nonce) {
   const Evidenced evidenced{.enrolment = enrolment,
-                            .claims = claims,
+                            .evidence = evidence,
                             .nonce = EncodeBase64Url(nonce),
                             .node_uid = parts_.enrolments.NodeUid(node.text()),
                             .issued = session::Challenger::IssuedAt(nonce).value_or(WallTime{})};
@@ -317,12 +247,13 @@ Result<AttestationService::Published> AttestationService::Publish(const NodeName
   };
   Policies set = parts_.policies();
   auto published = Appraise(*set, evidenced);
-  if (published.ok() && parts_.nodes.Accept(published->result, published->token, claims)) tell(*published);
+  if (published.ok() && parts_.nodes.Accept(published->result, published->token, evidence)) tell(*published);
   // Policies that changed meanwhile were applied to what was held before, and not to this.
   for (Policies now = parts_.policies(); published.ok() && now != set; now = parts_.policies()) {
     set = std::move(now);
     published = Appraise(*set, evidenced);
-    if (published.ok() && parts_.nodes.AcceptReappraised(published->result, published->token, claims)) tell(*published);
+    if (published.ok() && parts_.nodes.AcceptReappraised(published->result, published->token, evidence))
+      tell(*published);
   }
   if (published.ok()) return published;
   if (published.error().reason == Reason::kTokenExpired) {
@@ -354,27 +285,63 @@ void AttestationService::Count(const NodeName& node, const session::EvidenceRequ
   Fail(node, error);
 }
 
+Error AttestationService::Refused(const NodeName& node, const Error& error) {
+  parts_.log.Failure(telemetry::Level::kWarn, "evidence refused", error, {{"node", node.text()}});
+  return error;
+}
+
+// What is wrong with a log is for those policies that judge it: the quote is good.
+Result<NodeEvidence> AttestationService::Appraisable(const NodeName& node, const session::EvidenceRequest& request,
+                                                     claims::VerifiedTpmClaims claims) {
+  NodeEvidence evidence{.tpm = std::move(claims), .boot = nullptr, .no_boot_log = {}, .ima = {}, .no_ima_log = {}};
+  const auto set = parts_.policies();
+  const auto policies = PoliciesFor(*set, node.text());
+  const bool boot = std::any_of(policies.begin(), policies.end(), [](const auto* policy) { return policy->boot; });
+  if (boot && request.event_log) {
+    auto log = boot_logs_.Verify(*request.event_log, evidence.tpm, request.command_line);
+    if (log.ok()) {
+      evidence.boot = *std::move(log);
+    } else {
+      evidence.no_boot_log = log.error();
+    }
+  }
+  const auto rules = ImaRulesFor(policies, rules_, parts_.clock.Wall());
+  if (rules.empty()) return evidence;
+  auto settled = ima_.Settle(node.text(), request, evidence.tpm, rules);
+  if (settled.ok()) {
+    evidence.ima = std::move(settled->verdicts);
+    evidence.ima_entries = settled->entries;
+  } else if (settled.error().reason == Reason::kImaLogGap) {
+    return settled.error();
+  } else {
+    evidence.no_ima_log = settled.error();
+  }
+  return evidence;
+}
+
 Result<session::EvidenceResponse> AttestationService::Evidence(const NodeName& node,
                                                                const session::EvidenceRequest& request) {
   ASSIGN_OR_RETURN(auto enrolment, BoundEnrolment(node, request.ak_name));
   ASSIGN_OR_RETURN(Bytes ak_name, DecodeHex(enrolment.ak_name));
+  if (request.ima_log || request.ima_complete)
+    RETURN_IF_ERROR(ima_.CheckPosition(node.text(), request.ak_name, request.ima_from));
   Bytes subject = NonceSubject(ak_name, SelectionOf(request.quote.pcrs));
   RETURN_IF_ERROR(parts_.challenger.RedeemNonce(node, subject, request.nonce));
   // From here on the evidence answers our challenge to this node: whatever is wrong with it counts against the node.
   auto claims = VerifyQuote(enrolment, request);
   if (!claims.ok()) Count(node, request, claims.error());
-  // That the evidence was overtaken, or that it could not be written down, does not.
-  Status advanced =
-      claims.ok() ? parts_.enrolments.Advance(node.text(), enrolment.ak_name, claims->clock()) : Status(claims.error());
-  if (!advanced.ok()) {
-    parts_.log.Failure(telemetry::Level::kWarn, "evidence refused", advanced.error(), {{"node", node.text()}});
-    return advanced.error();
-  }
-  ASSIGN_OR_RETURN(auto published, Publish(node, enrolment, *claims, request.nonce));
+  if (!claims.ok()) return Refused(node, claims.error());
+  const claims::TpmClock clock = claims->clock();
+  ASSIGN_OR_RETURN(const NodeEvidence evidence, Appraisable(node, request, *std::move(claims)));
+  // That the evidence was overtaken, or that it could not be written down, does not count against it.
+  const Status advanced = parts_.enrolments.Advance(node.text(), enrolment.ak_name, clock);
+  if (!advanced.ok()) return Refused(node, advanced.error());
+  ASSIGN_OR_RETURN(auto published, Publish(node, enrolment, evidence, request.nonce));
   const ear::AttestationResult& result = published.result.result();
   std::vector<std::string> findings = Texts(result);
   parts_.log.Info("node attested", {{"node", node.text()},
                                     {"status", ear::Name(result.tier())},
+                                    {"imaEntries", std::to_string(evidence.ima_entries)},
                                     {"finding", findings.empty() ? "" : findings.front()}});
   return session::EvidenceResponse{.ear = std::move(published.token),
                                    .status = std::string(ear::Name(result.tier())),
@@ -384,12 +351,13 @@ Result<session::EvidenceResponse> AttestationService::Evidence(const NodeName& n
 
 void AttestationService::Reappraise() {
   Policies set = parts_.policies();
+  rules_.Retain(*set);
   for (NodeStore::Held& held : parts_.nodes.Current()) {
     auto enrolment = parts_.enrolments.Find(held.result.node);
     if (!enrolment.ok() || enrolment->ak_name != held.result.ak_name) continue;
     auto name = NodeName::Parse(held.result.node);
     auto published = Appraise(*set, {.enrolment = *enrolment,
-                                     .claims = held.claims,
+                                     .evidence = held.evidence,
                                      .nonce = held.result.nonce,
                                      // G6: of the Node that it was about, not of one registered since.
                                      .node_uid = held.result.node_uid,
@@ -400,7 +368,7 @@ void AttestationService::Reappraise() {
                          {{"node", held.result.node}});
       continue;
     }
-    if (parts_.nodes.AcceptReappraised(published->result, published->token, std::move(held.claims)) &&
+    if (parts_.nodes.AcceptReappraised(published->result, published->token, std::move(held.evidence)) &&
         parts_.on_result && name.ok())
       parts_.on_result(*name, published->result, published->token);
   }

@@ -13,7 +13,10 @@
 #include "common/session/nonce.h"
 #include "common/telemetry/log.h"
 #include "common/verify/tpm/identity.h"
+#include "webhook/attest/appraiser.h"
 #include "webhook/attest/binding_store.h"
+#include "webhook/attest/boot_logs.h"
+#include "webhook/attest/ima_progress.h"
 #include "webhook/attest/node_store.h"
 
 namespace gatehouse::webhook {
@@ -29,6 +32,8 @@ class AttestationService {
     session::Challenger& challenger;
     BindingStore& enrolments;
     NodeStore& nodes;
+    EndorsementJudge& endorsements;
+    ReferenceFiles& reference_files;
     crypto::PrivateKey signing_key;  // EC P-256: signs the results
     std::function<std::shared_ptr<const policy::PolicySet>()> policies;
     telemetry::Logger& log;
@@ -48,6 +53,8 @@ class AttestationService {
                                                            const session::ActivateRequest& request);
   [[nodiscard]] Result<session::ChallengeResponse> Challenge(const NodeName& node,
                                                              const session::ChallengeRequest& request);
+  // Entries of the IMA log ahead of the evidence, after a challenge. Errors: kImaLogGap, those of replaying.
+  [[nodiscard]] Result<session::LogResponse> Log(const NodeName& node, const session::LogRequest& request);
   [[nodiscard]] Result<session::EvidenceResponse> Evidence(const NodeName& node,
                                                            const session::EvidenceRequest& request);
 
@@ -62,10 +69,14 @@ class AttestationService {
   [[nodiscard]] Result<Enrolment> BoundEnrolment(const NodeName& node, const std::string& ak_name);
   void Forget(const NodeName& node);
   void Fail(const NodeName& node, const Error& error);
+  [[nodiscard]] Error Refused(const NodeName& node, const Error& error);
   // What evidence that was refused says of its node.
   void Count(const NodeName& node, const session::EvidenceRequest& request, const Error& error);
   [[nodiscard]] Result<claims::VerifiedTpmClaims> VerifyQuote(const Enrolment& enrolment,
                                                               const session::EvidenceRequest& request);
+  // What the logs say that came with a quote. Errors: kImaLogGap: the agent is to begin elsewhere.
+  [[nodiscard]] Result<NodeEvidence> Appraisable(const NodeName& node, const session::EvidenceRequest& request,
+                                                 claims::VerifiedTpmClaims claims);
   [[nodiscard]] Result<std::shared_ptr<const verify::tpm::AttestationKey>> PreparedKey(const Enrolment& enrolment);
   using Policies = std::shared_ptr<const policy::PolicySet>;
   // A result appraised, signed, and verified again: what the gate may see.
@@ -76,7 +87,7 @@ class AttestationService {
   // Of what quote, by whom, and about which Node.
   struct Evidenced {
     const Enrolment& enrolment;
-    const claims::VerifiedTpmClaims& claims;
+    const NodeEvidence& evidence;
     std::string nonce;
     std::string node_uid;
     WallTime issued;  // of the challenge: no result lasts longer because its evidence came later
@@ -84,10 +95,14 @@ class AttestationService {
   [[nodiscard]] Result<Published> Appraise(const policy::PolicySet& set, const Evidenced& evidenced);
   // Appraises evidence that was just verified, and makes the result the node's.
   [[nodiscard]] Result<Published> Publish(const NodeName& node, const Enrolment& enrolment,
-                                          const claims::VerifiedTpmClaims& claims, BytesView nonce);
+                                          const NodeEvidence& evidence, BytesView nonce);
 
   Parts parts_;
   Options options_;
+  ImaRuleBook rules_;
+  ImaProgress ima_;
+  BootLogs boot_logs_;
+  Appraiser appraiser_;
   std::mutex keys_mutex_;
   std::map<std::string, std::shared_ptr<const verify::tpm::AttestationKey>> keys_;  // by node: as many as are enrolled
 };

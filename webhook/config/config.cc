@@ -152,6 +152,7 @@ AttestationConfig ReadAttestation(ObjectReader& reader, KubernetesConfig* cluste
       ReadKeyFile(reader, "signingKey", cluster, "signing.key", &KubernetesConfig::attestation_keys);
   ReadIdentities(reader, cluster, config);
   config.interval = ReadDuration(reader, "interval", config.interval, kLeastInterval, std::chrono::hours(24));
+  config.reference_folder = reader.OptionalString("referenceFiles").value_or("");
   return config;
 }
 

@@ -32,6 +32,7 @@ struct AttestationConfig {
   std::string signing_key_file;
   std::string state_folder;  // empty: bindings are forgotten at a restart, which allowForgetfulBindings asked for
   Duration interval{60'000};
+  std::string reference_folder;  // of files of reference digests; empty: there are none
 };
 
 // A registry that is reached in a way of its own.

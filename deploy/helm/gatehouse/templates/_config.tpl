@@ -45,6 +45,9 @@ attestation:
   tokens: /etc/gatehouse/tokens/tokens.yaml
   {{- end }}
   interval: {{ $values.attestation.interval }}
+  {{- if $values.attestation.referenceFiles }}
+  referenceFiles: /etc/gatehouse/reference-files
+  {{- end }}
 {{- end }}
 metrics: {listen: ":8080"}
 {{- if include "gatehouse.does" (dict "root" .root "role" .role "work" "admission") }}

@@ -159,6 +159,9 @@ spec:
             {{- if and $attestation $values.attestation.tokensSecret }}
             - {name: tokens, mountPath: /etc/gatehouse/tokens, readOnly: true}
             {{- end }}
+            {{- if and $attestation $values.attestation.referenceFiles }}
+            - {name: reference-files, mountPath: /etc/gatehouse/reference-files, readOnly: true}
+            {{- end }}
             {{- if and $admission $values.registry.credentialsSecret }}
             - {name: credentials, mountPath: /etc/gatehouse/credentials, readOnly: true}
             {{- end }}
@@ -178,6 +181,10 @@ spec:
         {{- if and $attestation $values.attestation.tokensSecret }}
         - name: tokens
           secret: {secretName: {{ $values.attestation.tokensSecret }}, defaultMode: 0440}
+        {{- end }}
+        {{- if and $attestation $values.attestation.referenceFiles }}
+        - name: reference-files
+          {{- toYaml $values.attestation.referenceFiles | nindent 10 }}
         {{- end }}
         {{- if and $admission $values.registry.credentialsSecret }}
         - name: credentials
