@@ -135,6 +135,7 @@ inline constexpr std::size_t kSignatureListEntries = 10'000;  // of db or dbx; a
 inline constexpr std::size_t kCommandLineBytes = 64 * kKiB;   // the kernel takes 2 KiB (x86)
 inline constexpr std::size_t kImaEntryBytes = 1 * kMiB;       // critical data and keys; a file's entry has 100 to 400
 inline constexpr std::size_t kImaFields = 16;                 // of a template; TEMPLATE_NUM_FIELDS_MAX of the kernel
+inline constexpr std::size_t kImaTemplateNameBytes = 256;     // the longest format of known fields has 70
 inline constexpr std::size_t kImaPathBytes = 8 * kKiB;        // PATH_MAX, and what the kernel appends to it
 inline constexpr std::size_t kImaChunkBytes = 512 * kKiB;     // what an agent sends at once, so that it stays small
 inline constexpr std::size_t kImaFindings = 32;               // kept of a node and a policy; the rest is counted

@@ -27,6 +27,7 @@ struct ImaEntry {
   // Of the file, or of the buffer.
   std::optional<HashAlgorithm> algorithm;  // nothing: a hash that we do not know (then `digest` is empty)
   BytesView digest;
+  bool verity = false;          // `digest` is fs-verity's (ima-ngv2, ima-sigv2): not that of the file's bytes
   std::string_view path;        // as logged: bytes, possibly no UTF-8; without the final NUL
   BytesView signature;          // security.ima of ima-sig, or the appended one of ima-modsig; empty: none
   bool appended = false;        // `signature` is that of ima-modsig (PKCS#7)
