@@ -171,11 +171,11 @@ Result<ImageLoad> ParseImageLoad(BytesView data) {
   ASSIGN_OR_RETURN(load.length, reader.TakeU64Le());
   ASSIGN_OR_RETURN(load.link_time_address, reader.TakeU64Le());
   ASSIGN_OR_RETURN(std::uint64_t path_bytes, reader.TakeU64Le());
-  if (path_bytes != reader.remaining()) {
+  if (path_bytes > reader.remaining()) {
     return reader.Fail("a device path of " + std::to_string(path_bytes) + " bytes, " +
                        std::to_string(reader.remaining()) + " are there,");
   }
-  ASSIGN_OR_RETURN(BytesView path, reader.Take(reader.remaining()));
+  ASSIGN_OR_RETURN(BytesView path, reader.Take(path_bytes));
   ASSIGN_OR_RETURN(load.device_path, DevicePathText(path));
   return load;
 }

@@ -122,7 +122,7 @@ Result<VariableData> ParseVariableData(BytesView data) {
   if (characters > reader.remaining() / 2) {
     return reader.Fail("a name of " + std::to_string(characters) + " characters is longer than the event");
   }
-  ASSIGN_OR_RETURN(BytesView name, reader.Take(static_cast<std::size_t>(characters) * 2));
+  ASSIGN_OR_RETURN(BytesView name, reader.Take(characters * 2));
   // "UnicodeName: … without NUL". One that ends in it would be read as another variable's.
   if (name.size() >= 2 && name[name.size() - 1] == 0 && name[name.size() - 2] == 0) {
     return reader.Fail("a name that ends in NUL");
@@ -131,7 +131,7 @@ Result<VariableData> ParseVariableData(BytesView data) {
   if (bytes > reader.remaining()) {
     return reader.Fail("a value of " + std::to_string(bytes) + " bytes is longer than the event");
   }
-  ASSIGN_OR_RETURN(variable.data, reader.Take(static_cast<std::size_t>(bytes)));
+  ASSIGN_OR_RETURN(variable.data, reader.Take(bytes));
   RETURN_IF_ERROR(reader.ExpectEnd());
   return variable;
 }

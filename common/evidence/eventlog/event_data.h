@@ -36,7 +36,9 @@ inline constexpr std::string_view kCertSha256Guid = "c1c41626-504c-4092-aca9-41f
 [[nodiscard]] Result<SignatureData> ParseSignatureData(BytesView data);
 
 // UEFI_IMAGE_LOAD_EVENT (section 10.2.3). The device path as text for people: "PciRoot(0x0)/…/\EFI\BOOT\BOOTX64.EFI";
-// nodes that we do not know are "Path(type,subtype)". Nesting and loops cannot happen: nodes are a flat list.
+// nodes that we do not know are "Path(type,subtype)". Nesting and loops cannot happen: nodes are a flat list. What is
+// behind the path is not looked at: shim and RHEL's GRUB leave bytes there, and nothing of this event is measured but
+// the image.
 struct ImageLoad {
   std::uint64_t location;
   std::uint64_t length;

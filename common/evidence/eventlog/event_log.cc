@@ -144,12 +144,13 @@ class Parser {
     return TakeData(event);
   }
 
-  // TCG_EfiSpecIDEvent (section 10.4.5.1). Its header is that of no measurement: PCR 0 and a digest of zeros, which is
-  // none of any bank.
+  // TCG_EfiSpecIDEvent (section 10.4.5.1). Its header is that of no measurement: PCR 0 (of a CCEL also the register 1
+  // that stands for it) and a digest of zeros, which is none of any bank.
   Status ReadSpecId() {
     Event& event = log_.events.front();
     auto& sha1 = event.digests[static_cast<std::size_t>(HashAlgorithm::kSha1)];
-    if (event.pcr != 0 || std::any_of(sha1.begin(), sha1.end(), [](std::uint8_t byte) { return byte != 0; })) {
+    if (event.pcr > (padded_ ? 1U : 0U) ||
+        std::any_of(sha1.begin(), sha1.end(), [](std::uint8_t byte) { return byte != 0; })) {
       return Malformed(std::string(kWhere), "the Spec ID event is not of PCR 0, or has a digest");
     }
     sha1 = {};
