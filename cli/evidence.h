@@ -32,10 +32,12 @@ struct AppraiseOptions {
 struct MeasureOptions {
   std::string file;  // log, UKI
   std::string image;
-  std::string name;    // of the document that is proposed
-  std::string set;     // of the set in it
-  std::string output;  // measure image --output FILE: the binary form
-  std::vector<std::string> extra;
+  std::string name;                // of the document that is proposed
+  std::string set;                 // of the set in it
+  std::string output;              // measure image --output FILE: the binary form
+  std::vector<std::string> extra;  // lists of files
+  std::string platform = "linux/amd64";
+  std::string command_line;
   RegistryOptions registry;
   bool json = false;
 };

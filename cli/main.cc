@@ -1,9 +1,10 @@
-// gatehouse: verify an image, check and test policies, ask a cluster. Exit: 0 admitted, 1 refused, 2 usage or bad
-// policy, 3 could not check. As kubectl-gatehouse in PATH it is a plugin: kubectl gatehouse.
+// gatehouse: verify an image, check and test policies, judge and measure machines, ask a cluster. Exit: 0 admitted, 1
+// refused, 2 usage or bad policy, 3 could not check. As kubectl-gatehouse in PATH it is a plugin: kubectl gatehouse.
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <iostream>
 
+#include "cli/evidence_verbs.h"
 #include "cli/options.h"
 #include "cli/show.h"
 
@@ -137,6 +138,7 @@ int Run(int argc, char** argv) {
 
   const ClusterVerbs cluster = AddClusterVerbs(app, options);
   for (CLI::App* verb : {cluster.status, cluster.why, cluster.attest_now}) add_output(*verb);
+  gatehouse::cli::EvidenceVerbs evidence(app);
 
   try {
     app.parse(argc, argv);
@@ -144,6 +146,7 @@ int Run(int argc, char** argv) {
     return app.exit(error) == 0 ? gatehouse::cli::kAdmitted : gatehouse::cli::kUsageOrPolicy;
   }
   options.json = output == "json";
+  if (const auto status = evidence.Run()) return *status;
   if (image.parsed()) return gatehouse::cli::VerifyImage(options);
   if (verify_bundle.parsed()) return gatehouse::cli::VerifyBundle(options);
   if (check.parsed()) return gatehouse::cli::PolicyCheck(options);
