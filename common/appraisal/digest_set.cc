@@ -26,9 +26,16 @@ std::uint64_t ReadBe64(const std::uint8_t* at) {
   return value;
 }
 
-// SHA-256, so that nobody finds another path that passes for a listed one. Never 0 but for no path.
+// SHA-256, so that nobody finds another path that passes for a listed one. Never 0 but for no path. The kernel writes
+// '_' for a space in its log (ima_write_template_field_data), so the two count as one.
 std::uint64_t HashPath(std::string_view path) {
   if (path.empty()) return 0;
+  std::string logged;
+  if (path.find(' ') != std::string_view::npos) {
+    logged = path;
+    std::replace(logged.begin(), logged.end(), ' ', '_');
+    path = logged;
+  }
   const std::uint64_t hash = ReadBe64(crypto::Hash(HashAlgorithm::kSha256, AsBytes(path)).data());
   return hash == 0 ? 1 : hash;
 }

@@ -23,9 +23,9 @@ class DigestSet {
   [[nodiscard]] static Result<std::shared_ptr<const DigestSet>> Make(std::vector<Entry> entries);
   // The binary form (a file of reference digests), integers big-endian: magic "GHDS", version 1 (u32), counts of
   // sha256, sha384 and sha512 (u32 each); then of each algorithm its digests, ascending, and their path hashes (u64, in
-  // the same order; ascending where digests are equal). A path hash is the first eight bytes of the path's SHA-256; 0:
-  // not known. There is one form of each set. Errors: kDigestMalformed (not this format, not sorted, trailing bytes),
-  // kLimitExceeded.
+  // the same order; ascending where digests are equal). A path hash is the first eight bytes of the SHA-256 of the path
+  // as IMA logs it ('_' for each space); 0: not known. There is one form of each set. Errors: kDigestMalformed (not
+  // this format, not sorted, trailing bytes), kLimitExceeded.
   [[nodiscard]] static Result<std::shared_ptr<const DigestSet>> Parse(BytesView file);
   // The same; the bytes become the set's own and are not copied: for files of millions.
   [[nodiscard]] static Result<std::shared_ptr<const DigestSet>> Parse(Bytes&& file);

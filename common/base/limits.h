@@ -61,6 +61,10 @@ inline constexpr std::size_t kCredentialHelperBytes = 256 * kKiB;  // what a cre
 inline constexpr std::size_t kPlatforms = 64;             // images of one index that are judged; official ones have ten
 inline constexpr std::size_t kArtefactBytes = 64 * kMiB;  // of signatures and attestations of one image, together
 inline constexpr std::size_t kArtefactBytesAtOnce = 512 * kMiB;  // of all images that are judged at the same time
+inline constexpr std::size_t kLayerBytes = 2048 * kMiB;          // of an image that is measured; in memory as it came
+inline constexpr std::size_t kImageUnpackedBytes = 64 * 1024 * kMiB;  // of all its layers; nothing of it is kept
+inline constexpr std::size_t kImageFiles = 2'000'000;                 // of all its layers; large ones have 200,000
+inline constexpr std::size_t kTarRecordBytes = 1 * kMiB;              // a long name, or the pax records of one file
 inline constexpr std::size_t kPullSecrets = 32;          // of one pod, its ServiceAccount, or the policies of an image
 inline constexpr std::size_t kCachedPullSecrets = 4096;  // Secrets and ServiceAccounts, each for seconds
 
@@ -141,12 +145,15 @@ inline constexpr std::size_t kImaChunkBytes = 512 * kKiB;     // what an agent s
 inline constexpr std::size_t kImaFindings = 32;               // kept of a node and a policy; the rest is counted
 inline constexpr std::size_t kImaEntries = 100'000'000;       // of one boot
 inline constexpr std::size_t kDigestSetEntries = 20'000'000;  // of a file of digests: 800 MiB
+inline constexpr std::size_t kFileListBytes = 1024 * kMiB;    // sha256sum of eight million files
 inline constexpr std::size_t kInlineDigests = 20'000;         // of one document, which has at most kYamlBytes
 inline constexpr std::size_t kBootRules = 10'000;             // digests and texts of one document, of each part
 inline constexpr std::size_t kEkHashes = 100'000;             // of one inventory
 inline constexpr std::size_t kPeBytes = 512 * kMiB;           // a UKI with a large initrd
 inline constexpr std::size_t kPeSections = 96;                // PE/COFF specification, "NumberOfSections"
 inline constexpr std::size_t kAiaFetches = 4;                 // of issuers of one endorsement certificate
+inline constexpr std::size_t kIssuersKept = 1'000;            // fetched, or not to be had, and remembered
+inline constexpr std::size_t kEndorsementsKept = 20'000;      // verified before; one has about 10 KiB
 
 // --- the Kubernetes API
 inline constexpr std::size_t kKubeResponseBytes = 32 * kMiB;  // a page of kKubePageObjects nodes has about 5 MiB
