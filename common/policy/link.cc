@@ -3,7 +3,7 @@
 #include <tuple>
 
 #include "common/base/encoding.h"
-#include "common/policy/readers.h"
+#include "common/policy/node_readers.h"
 
 namespace gatehouse::policy {
 
@@ -29,6 +29,7 @@ Missing Link(NodePolicy& policy, const std::map<std::string, const TrustRoot*>& 
     const std::vector<ReferenceSet>& sets = values->second->sets;
     policy.reference_sets.insert(policy.reference_sets.end(), sets.begin(), sets.end());
   }
+  policy.boot = WithWordsAlone(std::move(policy.boot), policy.reference_sets);
   policy.generation = HashText(generations);
   return missing;
 }

@@ -2,7 +2,7 @@
 
 #include "common/base/encoding.h"
 #include "common/base/limits.h"
-#include "common/policy/readers.h"
+#include "common/policy/node_readers.h"
 
 namespace gatehouse::policy {
 namespace {
@@ -35,15 +35,28 @@ void ReadNodeGlob(ObjectReader& reader, std::vector<Glob>& nodes) {
 }
 
 void ReadTpm(ObjectReader& tpm, UnlinkedNodePolicy& out) {
-  out.policy.trust_roots = tpm.Strings("trustRoots", Presence::kRequired);
-  out.root_positions = NamePositions(tpm, "trustRoots", out.policy.trust_roots);
-  out.policy.reference_values =
-      tpm.Strings("referenceValues", tpm.Has("referenceValues") ? Presence::kRequired : Presence::kOptional);
-  out.reference_positions = NamePositions(tpm, "referenceValues", out.policy.reference_values);
-  // Without either every boot would pass.
-  if (!tpm.Has("pcrs") && !tpm.Has("referenceValues"))
-    tpm.Fail("pcrs", "is required, or referenceValues, or both of them");
-  tpm.Object("pcrs", Presence::kOptional, [&](ObjectReader& pcrs) { ReadPcrs(pcrs, out.policy.tpm); });
+  NodePolicy& policy = out.policy;
+  const bool has_references = tpm.Has("referenceValues");
+  // Whom to believe is said by them, or by an inventory of the keys themselves.
+  auto identity = tpm.view().Find("identity");
+  const bool inventory = identity && identity->Find("requireEkHash");
+  if (!tpm.Has("trustRoots") && !inventory) {
+    tpm.Fail("trustRoots", "is required, or identity.requireEkHash with the endorsement keys that are believed");
+    return;
+  }
+  const bool has_roots = tpm.Has("trustRoots");
+  policy.trust_roots = tpm.Strings("trustRoots", has_roots ? Presence::kRequired : Presence::kOptional);
+  out.root_positions = NamePositions(tpm, "trustRoots", policy.trust_roots);
+  policy.reference_values = tpm.Strings("referenceValues", has_references ? Presence::kRequired : Presence::kOptional);
+  out.reference_positions = NamePositions(tpm, "referenceValues", policy.reference_values);
+  tpm.Object("pcrs", Presence::kOptional, [&](ObjectReader& pcrs) { ReadPcrs(pcrs, policy.tpm); });
+  tpm.Object("identity", Presence::kOptional,
+             [&](ObjectReader& reader) { policy.identity = ReadIdentity(reader, has_roots); });
+  tpm.Object("boot", Presence::kOptional, [&](ObjectReader& boot) { policy.boot = ReadBoot(boot, has_references); });
+  tpm.Object("ima", Presence::kOptional, [&](ObjectReader& ima) { policy.ima = ReadIma(ima, has_references); });
+  // Without any of them every boot would pass.
+  if (HasOnly(tpm, {"trustRoots", "identity"}))
+    tpm.Fail("pcrs", "is required, or referenceValues, boot or ima, or several of them");
 }
 
 UntrustedTaint ReadUntrusted(ObjectReader& untrusted) {
@@ -80,6 +93,8 @@ Result<UnlinkedNodePolicy> ReadNodePolicy(const JsonDocument& document, const He
     if (spec.Has("podSelector")) {
       spec.Fail("podSelector", "is not for nodes: a Binding does not carry the pod's labels; use namespaceSelector");
     }
+    LimitPatterns(spec);
+    if (!spec.ok()) return;
     spec.Each("nodes", Presence::kRequired, [&](ObjectReader& node) { ReadNodeGlob(node, out.policy.nodes); });
     out.policy.namespace_selector = ReadSelector(spec, "namespaceSelector");
     out.policy.mode = ReadMode(spec);

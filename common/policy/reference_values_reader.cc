@@ -3,7 +3,7 @@
 
 #include "common/base/encoding.h"
 #include "common/base/limits.h"
-#include "common/policy/readers.h"
+#include "common/policy/node_readers.h"
 
 namespace gatehouse::policy {
 
@@ -69,7 +69,17 @@ void ReadPcrs(ObjectReader& pcrs, appraisal::TpmReference& reference) {
 
 namespace {
 
-ReferenceSet ReadSet(ObjectReader& reader, const std::string& document, const std::vector<ReferenceSet>& before) {
+// `left`: see ReadImaReference().
+void ReadSetTpm(ObjectReader& tpm, ReferenceSet& set, std::size_t& left) {
+  tpm.Object("pcrs", Presence::kOptional, [&](ObjectReader& pcrs) { ReadPcrs(pcrs, set.tpm); });
+  tpm.Object("boot", Presence::kOptional,
+             [&](ObjectReader& boot) { set.boot = ReadParts(boot, {.any = false, .bank = std::nullopt}); });
+  tpm.Object("ima", Presence::kOptional, [&](ObjectReader& ima) { set.ima = ReadImaReference(ima, left); });
+  if (tpm.view().size() == 0) tpm.Fail("", "lists nothing; write pcrs, boot or ima, or several of them");
+}
+
+ReferenceSet ReadSet(ObjectReader& reader, const std::string& document, const std::vector<ReferenceSet>& before,
+                     std::size_t& left) {
   ReferenceSet set{.document = document,
                    .name = reader.String("name"),
                    .not_before = {},
@@ -88,9 +98,7 @@ ReferenceSet ReadSet(ObjectReader& reader, const std::string& document, const st
   set.not_after = ReadMoment(reader, "notAfter");
   if (set.not_before && set.not_after && *set.not_before >= *set.not_after)
     reader.Fail("notAfter", "is not after notBefore, so the set would never count");
-  reader.Object("tpm", Presence::kRequired, [&](ObjectReader& tpm) {
-    tpm.Object("pcrs", Presence::kRequired, [&](ObjectReader& pcrs) { ReadPcrs(pcrs, set.tpm); });
-  });
+  reader.Object("tpm", Presence::kRequired, [&](ObjectReader& tpm) { ReadSetTpm(tpm, set, left); });
   return set;
 }
 
@@ -104,8 +112,11 @@ Result<ReferenceValues> ReadReferenceValues(const JsonDocument& document, const 
   ReadEnvelope(reader, head);
   reader.Object("spec", Presence::kRequired, [&](ObjectReader& spec) {
     values.source = spec.OptionalString("source").value_or("");
+    LimitPatterns(spec);
+    if (!spec.ok()) return;
+    std::size_t left = limits::kInlineDigests;
     spec.Each("sets", Presence::kRequired,
-              [&](ObjectReader& set) { values.sets.push_back(ReadSet(set, head.name, values.sets)); });
+              [&](ObjectReader& set) { values.sets.push_back(ReadSet(set, head.name, values.sets, left)); });
   });
   RETURN_IF_ERROR(reader.Finish());
   return values;

@@ -2,7 +2,9 @@
 
 #include "common/base/encoding.h"
 #include "common/base/limits.h"
-#include "common/policy/readers.h"
+#include "common/codec/pem.h"
+#include "common/crypto/der.h"
+#include "common/policy/node_readers.h"
 
 namespace gatehouse::policy {
 namespace {
@@ -30,16 +32,62 @@ std::string Describe(const std::vector<crypto::Certificate>& certificates, std::
   return "certificate " + std::to_string(i + 1) + " (" + Printable(certificates[i].Subject(), 128) + ")";
 }
 
-void ReadTpm(ObjectReader& tpm, TrustRoot& root) {
-  auto certificates = ReadCertificates(tpm, "certificates");
-  if (!certificates) return;
-  for (std::size_t i = 0; i < certificates->size(); ++i) {
-    if ((*certificates)[i].IsCa()) continue;
-    return tpm.Fail(
-        "certificates",
-        Describe(*certificates, i) + " is not a CA's; list the manufacturer's CAs, not endorsement key certificates");
+// RFC 5280 section 5.1: CertificateList ::= SEQUENCE { tbsCertList, signatureAlgorithm, signatureValue }. A certificate
+// has the same form; it begins with an explicit version where a list has a number, or none. Who signed it, and whether
+// it is in its time, is asked where it is used.
+Status CheckCrl(BytesView bytes) {
+  namespace der = crypto::der;
+  RETURN_IF_ERROR(crypto::CheckDer(bytes, Reason::kRevocationMalformed, 0));
+  crypto::DerReader outer(bytes, Reason::kRevocationMalformed, "CRL");
+  ASSIGN_OR_RETURN(crypto::DerReader list, outer.Enter(der::kSequence));
+  RETURN_IF_ERROR(outer.ExpectEnd());
+  ASSIGN_OR_RETURN(crypto::DerReader tbs, list.Enter(der::kSequence));
+  RETURN_IF_ERROR(list.Take(der::kSequence));
+  RETURN_IF_ERROR(list.Take(der::kBitString));
+  RETURN_IF_ERROR(list.ExpectEnd());
+  if (tbs.NextIs(der::kInteger)) RETURN_IF_ERROR(tbs.Take(der::kInteger));
+  RETURN_IF_ERROR(tbs.Take(der::kSequence));
+  return Ok();
+}
+
+Result<std::vector<Bytes>> ParseCrls(const std::string& text) {
+  std::vector<Bytes> crls;
+  if (text.find("-----BEGIN") != std::string::npos) {
+    ASSIGN_OR_RETURN(std::vector<codec::PemBlock> blocks, codec::ParsePem(text, Reason::kRevocationMalformed));
+    for (codec::PemBlock& block : blocks) {
+      if (block.label != "X509 CRL")
+        return Error{Reason::kRevocationMalformed, "", "a block is labelled '" + block.label + "', not X509 CRL"};
+      crls.push_back(std::move(block.der));
+    }
+  } else {
+    auto bytes = DecodeBase64(text);
+    if (!bytes.ok()) {
+      return Error{Reason::kRevocationMalformed, "",
+                   "is neither a CRL in PEM form (-----BEGIN X509 CRL-----) nor one in DER form as base64 without line "
+                   "breaks"};
+    }
+    crls.push_back(std::move(bytes).value());
   }
-  root.tpm = *std::move(certificates);
+  for (const Bytes& crl : crls) RETURN_IF_ERROR(CheckCrl(crl));
+  return crls;
+}
+
+void ReadTpm(ObjectReader& tpm, TrustRoot& root) {
+  root.tpm = ReadCertificateList(tpm, "certificates", true);
+  root.tpm_pinned = ReadFingerprints(tpm, "pinned");
+  root.tpm_intermediates = ReadCertificateList(tpm, "intermediates", true);
+  for (const std::string& text : tpm.Strings("crls", tpm.Has("crls") ? Presence::kRequired : Presence::kOptional)) {
+    if (!tpm.ok()) return;
+    auto crls = ParseCrls(text);
+    if (!crls.ok()) return FailWith(tpm, "crls", crls.error());
+    for (Bytes& crl : *crls) {
+      if (std::find(root.tpm_crls.begin(), root.tpm_crls.end(), crl) != root.tpm_crls.end())
+        return tpm.Fail("crls", "has the same CRL twice");
+      root.tpm_crls.push_back(std::move(crl));
+    }
+  }
+  if (!tpm.Has("certificates") && !tpm.Has("pinned"))
+    tpm.Fail("certificates", "is required, or pinned: without either there is nothing to chain to");
 }
 
 // --- Sigstore
