@@ -82,7 +82,7 @@ struct BootEvent {
   unsigned pcr;
   std::uint32_t type;  // as the log says: not measured
   BootPart part;
-  std::map<HashAlgorithm, Bytes> digests;  // of the replayed banks
+  std::map<HashAlgorithm, Bytes> digests;  // of the banks in which its PCR was quoted and replays
   // Proven: what follows hashes to the digests, or is a well-known value that does.
   std::string text;                      // version, command, command line, action, section name, phase
   std::optional<BootVariable> variable;  // kSecureBootKeys, kAuthorities, kBootVariables where the data is the whole
@@ -95,6 +95,11 @@ class VerifiedBootLog {
  public:
   // Bit i: PCR i was quoted and replays to the quoted value in every bank that both quote and log have. At least one.
   [[nodiscard]] std::uint32_t proven_pcrs() const { return proven_pcrs_; }
+  // Those of them that were quoted in this bank.
+  [[nodiscard]] std::uint32_t proven_pcrs(HashAlgorithm bank) const {
+    const auto found = proven_in_.find(bank);
+    return found == proven_in_.end() ? 0 : found->second;
+  }
   // Of the PCRs that were quoted and do not: "expected …, the log gives …".
   [[nodiscard]] const std::map<unsigned, std::string>& mismatches() const { return mismatches_; }
   [[nodiscard]] const std::vector<HashAlgorithm>& banks() const { return banks_; }
@@ -107,6 +112,7 @@ class VerifiedBootLog {
   friend class verify::replay::EventLogVerifier;
   VerifiedBootLog() = default;
   std::uint32_t proven_pcrs_ = 0;
+  std::map<HashAlgorithm, std::uint32_t> proven_in_;
   std::map<unsigned, std::string> mismatches_;
   std::vector<HashAlgorithm> banks_;
   std::vector<BootEvent> events_;
