@@ -6,6 +6,7 @@
 #include <openssl/x509v3.h>
 
 #include <algorithm>
+#include <tuple>
 
 #include "common/base/limits.h"
 #include "common/codec/time.h"
@@ -144,6 +145,18 @@ RevocationPointers RevocationPointersOf(const Certificate& certificate) {
   return pointers;
 }
 
+std::vector<std::string> IssuerUrlsOf(const Certificate& certificate) {
+  ErrorQueueGuard guard;
+  const Access access(static_cast<AUTHORITY_INFO_ACCESS*>(
+      X509_get_ext_d2i(certificate.impl().x509.get(), NID_info_access, nullptr, nullptr)));
+  std::vector<std::string> urls;
+  for (int i = 0; access != nullptr && i < sk_ACCESS_DESCRIPTION_num(access.get()); ++i) {
+    const ACCESS_DESCRIPTION* description = sk_ACCESS_DESCRIPTION_value(access.get(), i);
+    if (OBJ_obj2nid(description->method) == NID_ad_ca_issuers) std::ignore = AddUrl(description->location, urls);
+  }
+  return urls;
+}
+
 struct RevocationList::Impl {
   std::shared_ptr<X509_CRL> crl;
   WallTime next_update{};
@@ -213,7 +226,8 @@ std::optional<RevocationStatus> RevocationList::Impl::Entry(const Certificate& c
   return status;
 }
 
-Result<RevocationList> RevocationList::FromDer(BytesView der, const Certificate& issuer, WallTime now) {
+Result<RevocationList> RevocationList::FromDer(BytesView der, const Certificate& issuer, WallTime now,
+                                               bool even_if_over) {
   ErrorQueueGuard guard;
   if (der.size() > limits::kCrlBytes) return Error{Reason::kLimitExceeded, kWhere, "a CRL that is too large"};
   const unsigned char* at = der.data();
@@ -238,7 +252,7 @@ Result<RevocationList> RevocationList::FromDer(BytesView der, const Certificate&
   auto this_update = RevocationTime(X509_CRL_get0_lastUpdate(parsed.get()));
   auto next_update = RevocationTime(X509_CRL_get0_nextUpdate(parsed.get()));
   if (!this_update || !next_update) return RevocationMalformed(kWhere, "does not say until when it holds");
-  if (*this_update > now + kRevocationSkew || *next_update < now) {
+  if (*this_update > now + kRevocationSkew || (*next_update < now && !even_if_over)) {
     return Error{Reason::kRevocationUnavailable, kWhere,
                  "is of " + codec::FormatTime(*this_update) + " until " + codec::FormatTime(*next_update)};
   }

@@ -19,6 +19,9 @@ struct RevocationPointers {
   bool others = false;
 };
 [[nodiscard]] RevocationPointers RevocationPointersOf(const Certificate& certificate);
+// Where a certificate says that its issuer's can be had (authorityInfoAccess, caIssuers; RFC 5280 section 4.2.2.1):
+// http URLs only, in order, each once.
+[[nodiscard]] std::vector<std::string> IssuerUrlsOf(const Certificate& certificate);
 
 struct RevocationStatus {
   enum class State : std::uint8_t { kGood, kRevoked, kUnknown };
@@ -34,9 +37,11 @@ class RevocationList {
  public:
   // DER. `issuer` must have signed it, have cRLSign, and be its issuer. In its time at `now` (nextUpdate is mandatory).
   // An indirect CRL, one for other certificates than `issuer`'s, or an unknown critical extension is refused. A delta
-  // CRL is taken together with its base: see With().
+  // CRL is taken together with its base: see With(). With `even_if_over`, nextUpdate may have passed: what such a list
+  // revokes stays revoked, and that it does not revoke something means nothing; the caller compares next_update().
   // Errors: kRevocationMalformed, kCertificateUntrusted, kRevocationUnavailable (out of date), kLimitExceeded.
-  [[nodiscard]] static Result<RevocationList> FromDer(BytesView der, const Certificate& issuer, WallTime now);
+  [[nodiscard]] static Result<RevocationList> FromDer(BytesView der, const Certificate& issuer, WallTime now,
+                                                      bool even_if_over = false);
   // The freshestCRL URL, if there is one.
   [[nodiscard]] std::optional<std::string> DeltaUrl() const;
   [[nodiscard]] bool is_delta() const;

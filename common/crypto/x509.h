@@ -40,7 +40,9 @@ class Certificate {
     bool digital_signature = false;
     bool key_cert_sign = false;
     bool crl_sign = false;
-    bool other = false;  // any further bit
+    bool other = false;  // any further bit, the next two among them
+    bool key_encipherment = false;
+    bool key_agreement = false;
   };
   [[nodiscard]] std::optional<KeyUsage> Usage() const;
   // basicConstraints: nothing when the extension is absent.
@@ -50,6 +52,8 @@ class Certificate {
     std::optional<std::uint64_t> path_length = {};
   };
   [[nodiscard]] std::optional<BasicConstraints> Constraints() const;
+  // Whether it has this extension (dotted OID), marked critical.
+  [[nodiscard]] bool HasCriticalExtension(std::string_view oid) const;
   // The value of an extension (the content of its OCTET STRING) by dotted OID; nothing if there is none.
   [[nodiscard]] std::optional<Bytes> Extension(std::string_view oid) const;
   // subjectAltName, in order: emails, URIs, DNS names; OtherName with Fulcio's type 1.3.6.1.4.1.57264.1.7 and a

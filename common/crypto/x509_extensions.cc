@@ -167,8 +167,11 @@ std::optional<Certificate::KeyUsage> Certificate::Usage() const {
   const BitString bits(
       static_cast<ASN1_BIT_STRING*>(X509_get_ext_d2i(impl_->x509.get(), NID_key_usage, &critical, nullptr)));
   if (!bits) return std::nullopt;
-  // RFC 5280 section 4.2.1.3: digitalSignature (0), keyCertSign (5), cRLSign (6); bit 0 is the first octet's highest.
+  // RFC 5280 section 4.2.1.3: digitalSignature (0), keyEncipherment (2), keyAgreement (4), keyCertSign (5), cRLSign (6);
+  // bit 0 is the first octet's highest.
   constexpr std::uint8_t kDigitalSignature = 0x80;
+  constexpr std::uint8_t kKeyEncipherment = 0x20;
+  constexpr std::uint8_t kKeyAgreement = 0x08;
   constexpr std::uint8_t kKeyCertSign = 0x04;
   constexpr std::uint8_t kCrlSign = 0x02;
   KeyUsage usage{.critical = critical == 1};
@@ -176,6 +179,8 @@ std::optional<Certificate::KeyUsage> Certificate::Usage() const {
   if (octets.empty()) return usage;
   const std::uint8_t first = octets.front();
   usage.digital_signature = (first & kDigitalSignature) != 0;
+  usage.key_encipherment = (first & kKeyEncipherment) != 0;
+  usage.key_agreement = (first & kKeyAgreement) != 0;
   usage.key_cert_sign = (first & kKeyCertSign) != 0;
   usage.crl_sign = (first & kCrlSign) != 0;
   constexpr unsigned kNamed = kDigitalSignature | kKeyCertSign | kCrlSign;
@@ -206,6 +211,15 @@ std::optional<Bytes> Certificate::Extension(std::string_view oid) const {
   if (at < 0) return std::nullopt;
   const ASN1_OCTET_STRING* value = X509_EXTENSION_get_data(X509_get_ext(impl_->x509.get(), at));
   return ToBytes(BytesView(ASN1_STRING_get0_data(value), static_cast<std::size_t>(ASN1_STRING_length(value))));
+}
+
+bool Certificate::HasCriticalExtension(std::string_view oid) const {
+  ErrorQueueGuard guard;
+  const Oid wanted = ParseOid(oid);
+  if (!wanted) return false;
+  const X509* x509 = impl_->x509.get();
+  const int at = X509_get_ext_by_OBJ(x509, wanted.get(), -1);
+  return at >= 0 && X509_EXTENSION_get_critical(X509_get_ext(x509, at)) == 1;
 }
 
 Result<std::vector<Certificate::AlternativeName>> Certificate::AlternativeNames() const {

@@ -102,6 +102,7 @@ void WriteClock(JsonWriter& json, const claims::TpmClock& clock) {
   json.Key("resets").Uint(clock.reset_count);
   json.Key("restarts").Uint(clock.restart_count);
   json.Key("safe").Bool(clock.safe);
+  if (clock.firmware_version != 0) json.Key("firmware").Uint(clock.firmware_version);
   json.EndObject();
 }
 
@@ -188,6 +189,12 @@ claims::TpmClock ReadClock(ObjectReader& reader) {
   const auto safe = reader.OptionalBool("safe");
   if (!safe) reader.Fail("safe", "missing");
   clock.safe = safe.value_or(false);
+  // Of the TPM; tokens of releases before it was written do not have it.
+  if (const auto firmware = reader.Raw("firmware")) {
+    const auto version = firmware->AsUint();
+    if (!version || *version == 0) reader.Fail("firmware", "not a firmware version");
+    clock.firmware_version = version.value_or(0);
+  }
   return clock;
 }
 

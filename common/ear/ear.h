@@ -49,7 +49,7 @@ struct AttestationResult {
 [[nodiscard]] WallTime IssuedOf(const AttestationResult& result);
 
 // Claims: eat_profile, iat, exp, ear.verifier-id {build, developer}, eat_nonce, gatehouse.node {name, uid?, ak-name,
-// ek, clock? {milliseconds, resets, restarts, safe}}, and submods: one "tpm:<policy>" for each appraisal {ear.status,
+// ek, clock? {milliseconds, resets, restarts, safe, firmware?}}, and submods: one "tpm:<policy>" for each appraisal {ear.status,
 // ear.trustworthiness-vector {instance-identity, configuration, executables, hardware}, ear.appraisal-policy-id,
 // gatehouse.findings [{reason, where, detail}], gatehouse.expires}; without any appraisal one "tpm" {ear.status
 // "none"}, since an EAR has at least one. Times are cut to whole seconds. Header: typ "eat+jwt" (RFC 9782). `result`

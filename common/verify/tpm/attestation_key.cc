@@ -86,4 +86,14 @@ Result<AttestationKey> AttestationKey::Make(const PublicArea& area) {
   return AttestationKey(std::move(key), ComputeName(area), *area.scheme, *area.scheme_hash);
 }
 
+Result<AttestationKey> AttestationKey::UnsafeFromKey(crypto::PublicKey key, evidence::tpm::Signature::Scheme scheme,
+                                                     HashAlgorithm hash) {
+  if (hash == HashAlgorithm::kSha1) return Unsuitable("its scheme uses SHA-1");
+  const bool ecdsa = scheme == evidence::tpm::Signature::Scheme::kEcdsa;
+  const bool rsa = key.type() == crypto::KeyType::kRsa;
+  if (key.type() == crypto::KeyType::kEd25519) return Unsuitable("no TPM quotes with Ed25519");
+  if (ecdsa == rsa) return Unsuitable("its scheme is not one that the key has");
+  return AttestationKey(std::move(key), {}, scheme, hash);
+}
+
 }  // namespace gatehouse::verify::tpm

@@ -2,6 +2,8 @@
 #include <array>
 
 #include "common/base/encoding.h"
+#include "common/base/limits.h"
+#include "common/verify/tpm/certificate_profile.h"
 #include "common/verify/tpm/identity.h"
 
 namespace gatehouse::verify::tpm {
@@ -9,8 +11,6 @@ namespace {
 
 using evidence::tpm::PublicArea;
 namespace attributes = evidence::tpm::attributes;
-
-constexpr std::string_view kEkCertificateUsage = "2.23.133.8.1";  // tcg-kp-EKCertificate
 
 // The policies of the EK templates (EK Credential Profile appendix B.6). PolicyA is PolicySecret(TPM_RH_ENDORSEMENT);
 // PolicyB is PolicyOR of PolicyA and PolicyAuthorizeNV of an index of the profile, and is what the templates of the
@@ -62,19 +62,122 @@ Status CheckTemplate(const PublicArea& area) {
   return Ok();
 }
 
+using Chain = std::vector<crypto::Certificate>;
+
+// The anchors: the roots, and what was brought along and is pinned.
+Chain Anchors(const PresentedEndorsement& presented, const EndorsementRules& rules) {
+  Chain anchors = rules.roots;
+  if (rules.pinned.empty()) return anchors;
+  for (const Chain* chain : {&presented.intermediates, &rules.intermediates}) {
+    for (const crypto::Certificate& certificate : *chain) {
+      const bool pinned = std::ranges::find(rules.pinned, certificate.Fingerprint()) != rules.pinned.end();
+      if (pinned && certificate.IsCa()) anchors.push_back(certificate);
+    }
+  }
+  return anchors;
+}
+
+// Of all that was brought and of all that is known, those that can be on a path from `leaf`: a manufacturer has dozens
+// of issuing CAs, and a chain is bounded.
+Chain Relevant(const crypto::Certificate& leaf, const PresentedEndorsement& presented, const EndorsementRules& rules) {
+  std::vector<const crypto::Certificate*> open;
+  for (const Chain* chain : {&presented.intermediates, &rules.intermediates}) {
+    for (const crypto::Certificate& certificate : *chain) open.push_back(&certificate);
+  }
+  Chain chosen;
+  const crypto::Certificate* subject = &leaf;
+  // Not more than VerifyChain takes; the vector must not grow under `subject`.
+  chosen.reserve(limits::kChainCertificates);
+  for (std::size_t next = 0; subject != nullptr; ++next) {
+    for (const crypto::Certificate*& candidate : open) {
+      if (chosen.size() == limits::kChainCertificates) return chosen;
+      if (candidate == nullptr || !subject->IsSignedBy(*candidate)) continue;
+      chosen.push_back(*candidate);
+      candidate = nullptr;
+    }
+    subject = next < chosen.size() ? &chosen[next] : nullptr;
+  }
+  return chosen;
+}
+
+// What vouches for a key, beside the certificate itself.
+class Judge {
+ public:
+  Judge(const PresentedEndorsement& presented, const EndorsementRules& rules)
+      : presented_(presented), rules_(rules), anchors_(Anchors(presented, rules)) {}
+
+  // An inventory without any anchor: the operator names the keys and no manufacturer, so certificates are not judged.
+  [[nodiscard]] bool InventoryAlone() const {
+    return rules_.ek_hashes != nullptr && rules_.roots.empty() && rules_.pinned.empty();
+  }
+
+  [[nodiscard]] Status Check(const crypto::Certificate& certificate, CertifiedKey kind) const {
+    RETURN_IF_ERROR(CheckProfile(certificate, kind));
+    auto path = crypto::VerifyChain(certificate, Relevant(certificate, presented_, rules_), anchors_,
+                                    {rules_.now, RequiredUsage(certificate, kind), ToleratedExtensions()});
+    if (!path.ok()) return path.error();
+    if (rules_.check_revocation) return rules_.check_revocation(*path);
+    return Ok();
+  }
+
+ private:
+  const PresentedEndorsement& presented_;
+  const EndorsementRules& rules_;
+  const Chain anchors_;
+};
+
+Status CheckEkCertificate(const PresentedEndorsement& presented, const crypto::PublicKey& key, const Judge& judge) {
+  ASSIGN_OR_RETURN(crypto::PublicKey certified, presented.ek_certificate->Key());
+  if (!(certified == key)) return Mismatch("the certificate is for another key than the one presented");
+  if (judge.InventoryAlone()) return Ok();
+  const Status checked = judge.Check(*presented.ek_certificate, CertifiedKey::kEndorsement);
+  return checked.ok() ? checked : Status(checked.error().In("endorsement certificate"));
+}
+
+Status CheckAkCertificate(const PresentedEndorsement& presented, const Judge& judge) {
+  RETURN_IF_ERROR(CheckAttestationKey(presented.ak));
+  ASSIGN_OR_RETURN(crypto::PublicKey certified, presented.ak_certificate->Key());
+  ASSIGN_OR_RETURN(crypto::PublicKey key, ToPublicKey(presented.ak));
+  if (!(certified == key)) {
+    return Error{Reason::kAkUnsuitable, "attestation key", "the certificate is for another key than the one presented"};
+  }
+  if (judge.InventoryAlone()) return Ok();
+  const Status checked = judge.Check(*presented.ak_certificate, CertifiedKey::kAttestation);
+  return checked.ok() ? checked : Status(checked.error().In("attestation key certificate"));
+}
+
 }  // namespace
 
-Result<VerifiedEndorsement> VerifyEndorsement(const PublicArea& area, const crypto::Certificate& certificate,
-                                              const std::vector<crypto::Certificate>& intermediates,
-                                              const std::vector<crypto::Certificate>& roots, WallTime now) {
-  auto path = crypto::VerifyChain(certificate, intermediates, roots, {now, std::string(kEkCertificateUsage), {}});
-  if (!path.ok()) return path.error().In("endorsement certificate");
-  ASSIGN_OR_RETURN(crypto::PublicKey certified, certificate.Key());
-  ASSIGN_OR_RETURN(crypto::PublicKey key, ToPublicKey(area));
-  if (!(certified == key)) return Mismatch("the certificate is for another key than the one presented");
-  RETURN_IF_ERROR(CheckTemplate(area));
+Result<VerifiedEndorsement> VerifyEndorsement(const PresentedEndorsement& presented, const EndorsementRules& rules) {
+  using By = VerifiedEndorsement::By;
+  RETURN_IF_ERROR(CheckTemplate(presented.ek));
+  ASSIGN_OR_RETURN(crypto::PublicKey key, ToPublicKey(presented.ek));
   Digest fingerprint = key.Fingerprint();
-  return VerifiedEndorsement(std::move(key), std::move(fingerprint), area);
+  if (rules.ek_hashes != nullptr && !rules.ek_hashes->contains(fingerprint)) {
+    return Error{Reason::kEkUnlisted, "endorsement key",
+                 "the inventory does not list " + fingerprint.text() + " (SHA-256 of its public key)"};
+  }
+  const Judge judge(presented, rules);
+  std::optional<By> by;
+  if (rules.ek_hashes != nullptr) by = By::kInventory;
+  // Whatever is wrong is refused, whoever else may vouch: a certificate that was revoked, say, says that something is
+  // wrong with this very TPM.
+  if (rules.ak_certificates && presented.ak_certificate.has_value()) {
+    RETURN_IF_ERROR(CheckAkCertificate(presented, judge));
+    if (!judge.InventoryAlone()) by = By::kAkCertificate;
+  }
+  if (presented.ek_certificate.has_value()) {
+    RETURN_IF_ERROR(CheckEkCertificate(presented, key, judge));
+    if (!judge.InventoryAlone()) by = By::kEkCertificate;
+  }
+  if (!by.has_value()) {
+    return Error{
+        Reason::kCertificateUntrusted, "endorsement key",
+        presented.ak_certificate.has_value()
+            ? "it has no certificate, and the policy does not take that of the attestation key (akCertificates)"
+            : "it has no certificate, and the policy has no inventory (requireEkHash) that lists it"};
+  }
+  return VerifiedEndorsement(std::move(key), std::move(fingerprint), presented.ek, *by);
 }
 
 }  // namespace gatehouse::verify::tpm

@@ -63,16 +63,19 @@ class VerifiedEndorsement {
 // restricted, decrypt, not sign, not stClear), AES-128 or AES-256, and a template's policy, of the low or the high
 // range (EK Credential Profile appendix B); RSA 2048 to 4096, P-256 to P-521. Then, in this order:
 // 1. With an inventory: the fingerprint must be in it (kEkUnlisted). Being in it is enough where no certificate is
-//    presented.
+//    presented, and where there is no anchor (neither roots nor pinned): then of a certificate it is only looked at
+//    that it is for the presented key.
 // 2. A certificate of the EK: it is for the area's key (kEkMismatch); EKU tcg-kp-EKCertificate (2.23.133.8.1); not a
 // CA;
 //    key usage keyEncipherment (RSA) or keyAgreement (ECC) if it has any; its critical extensions are understood (a
 //    critical subjectAltName with a directoryName of TCG's attributes is: finding 17), TPM specification attributes
-//    (2.23.133.2.16 in subjectDirectoryAttributes), if there, say family "2.0"; chain to a root or a pinned anchor,
-//    valid at `now` (an end in the year 9999 included); not revoked.
+//    (2.23.133.2.16 in subjectDirectoryAttributes), if there, say family "2.0"; chain to a root or a pinned anchor (a
+//    CA certificate among the intermediates that hashes to it), valid at `now` (an end in the year 9999 included); not
+//    revoked.
 // 3. Else, with ak_certificates, a certificate of the AK: for the AK's key; not a CA; EKU, if it has any,
 //    tcg-kp-AIKCertificate (2.23.133.8.3) or that of an IAK; digitalSignature if it has key usages; chain and
-//    revocation as above. The EK is then believed because the credential binds it to that AK.
+//    revocation as above. The EK is then believed because it came with that AK; nothing proves that they are in one
+//    TPM, so who binds such a TPM to a node must tell TPMs apart by the AK's key as well.
 // A certificate that is presented and wrong is refused, also where the inventory or the other certificate would do.
 // Errors: kEkMismatch, kEkUnlisted, kAkUnsuitable, kCertificateUntrusted (also: nothing vouches for it),
 // kCertificateExpired, kCertificateRevoked, kRevocationUnavailable, kKeyMalformed.

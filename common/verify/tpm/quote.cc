@@ -26,7 +26,7 @@ std::string PcrName(HashAlgorithm bank, unsigned pcr) {
   return "pcr " + std::to_string(pcr) + " (" + std::string(Name(bank)) + ")";
 }
 
-Status CheckExpectedSelection(const PcrSelections& expected) {
+Status CheckExpectedSelection(const PcrSelections& expected, bool tolerate_resettable) {
   const auto refuse = [](std::string detail) {
     return Refuse(Reason::kPcrSelectionMismatch, "the expectation " + std::move(detail));
   };
@@ -36,7 +36,8 @@ Status CheckExpectedSelection(const PcrSelections& expected) {
     if (!banks.emplace(selection.bank, selection.pcrs).second) return refuse("names a bank twice");
     if (selection.pcrs == 0 || (selection.pcrs & ~kAllPcrs) != 0)
       return refuse("asks for no PCR of a bank, or for one that does not exist");
-    if ((selection.pcrs & kResettablePcrs) != 0) return refuse("asks for PCR 16 or 23, which any process can reset");
+    if (!tolerate_resettable && (selection.pcrs & kResettablePcrs) != 0)
+      return refuse("asks for PCR 16 or 23, which any process can reset");
   }
   return Ok();
 }
@@ -126,19 +127,43 @@ Status CheckValues(const QuoteInfo& quote, const PcrValues& values, HashAlgorith
   return Ok();
 }
 
+bool IsBehind(const evidence::tpm::ClockInfo& clock, const claims::TpmClock& last) {
+  if (clock.reset_count != last.reset_count) return clock.reset_count < last.reset_count;
+  return clock.restart_count < last.restart_count;
+}
+
 // TPMS_CLOCK_INFO (Part 2 section 10.11.1): safe is "no value of Clock greater than the current value of Clock has been
 // previously reported by the TPM". So the clock of a TPM that is not rewound only grows, across restarts as well.
-Status CheckClock(const evidence::tpm::ClockInfo& clock, const std::optional<claims::TpmClock>& last) {
+Status CheckClock(const Attest& attest, const PreparedQuoteExpectation& expectation) {
+  const evidence::tpm::ClockInfo& clock = attest.clock;
   const auto refuse = [](std::string detail) { return Refuse(Reason::kClockRewound, std::move(detail)); };
   if (!clock.safe)
     return refuse(
         "the clock is not safe: the TPM lost power without a shutdown and has not reached its next saved time yet");
+  const std::optional<claims::TpmClock>& last = expectation.last_clock;
   if (!last) return Ok();
+  // Part 3 section 24.6 (TPM2_Clear): clock, resetCount and restartCount are set to zero, and the keys of the
+  // endorsement hierarchy are no more. A clone has the key that it was cloned with.
+  if (expectation.last_clock_of_other_key && clock.reset_count < last->reset_count && clock.clock_ms < last->clock_ms) {
+    return Refuse(Reason::kTpmCleared, "the clock and resetCount began anew under a new attestation key");
+  }
   if (clock.reset_count < last->reset_count) return refuse("resetCount decreased");
-  if (clock.reset_count == last->reset_count && clock.restart_count < last->restart_count)
-    return refuse("restartCount decreased");
+  if (IsBehind(clock, *last)) return refuse("restartCount decreased");
   if (clock.clock_ms <= last->clock_ms) return refuse("the clock did not advance since the last quote");
+  const bool same_boot = clock.reset_count == last->reset_count && clock.restart_count == last->restart_count;
+  // New firmware of a TPM starts with a reset or restart of it (Part 1 section 13, "Field Upgrade").
+  if (same_boot && last->firmware_version != 0 && last->firmware_version != attest.firmware_version)
+    return Refuse(Reason::kFirmwareChanged, "firmwareVersion changed, and the TPM was not restarted");
   return Ok();
+}
+
+// No claim comes of what anybody resets.
+PcrValues WithoutResettable(const PcrValues& values) {
+  PcrValues kept = values;
+  for (auto& [bank, pcrs] : kept)
+    std::erase_if(pcrs, [](const auto& pcr) { return (kResettablePcrs >> pcr.first & 1U) != 0; });
+  std::erase_if(kept, [](const auto& bank) { return bank.second.empty(); });
+  return kept;
 }
 
 }  // namespace
@@ -152,20 +177,34 @@ Result<claims::VerifiedTpmClaims> QuoteVerifier::Verify(const QuoteEvidence& evi
 
 Result<claims::VerifiedTpmClaims> QuoteVerifier::Verify(const QuoteEvidence& evidence,
                                                         const PreparedQuoteExpectation& expectation) {
-  RETURN_IF_ERROR(CheckExpectedSelection(expectation.selection));
-  RETURN_IF_ERROR(CheckSignature(evidence.attest, evidence.signature, expectation.ak));
-  ASSIGN_OR_RETURN(Attest attest, evidence::tpm::ParseAttest(evidence.attest));
+  return Check(evidence.attest, evidence.signature, &evidence.pcrs, expectation);
+}
+
+Result<claims::VerifiedTpmClaims> QuoteVerifier::VerifyWithoutValues(BytesView attest, BytesView signature,
+                                                                     const PreparedQuoteExpectation& expectation) {
+  return Check(attest, signature, nullptr, expectation);
+}
+
+Result<claims::VerifiedTpmClaims> QuoteVerifier::Check(BytesView bytes, BytesView signature, const PcrValues* values,
+                                                       const PreparedQuoteExpectation& expectation) {
+  RETURN_IF_ERROR(CheckExpectedSelection(expectation.selection, expectation.tolerate_resettable));
+  RETURN_IF_ERROR(CheckSignature(bytes, signature, expectation.ak));
+  ASSIGN_OR_RETURN(Attest attest, evidence::tpm::ParseAttest(bytes));
   if (!attest.quote) return Refuse(Reason::kQuoteTypeMismatch, "the TPM signed something else than a quote");
   if (expectation.nonce.empty() || !ConstantTimeEqual(attest.extra_data, expectation.nonce)) {
     return Refuse(Reason::kNonceMismatch, "the quote answers another challenge");
   }
   RETURN_IF_ERROR(CheckSelection(attest.quote->selections, expectation.selection));
-  RETURN_IF_ERROR(CheckValues(*attest.quote, evidence.pcrs, expectation.ak.hash()));
-  RETURN_IF_ERROR(CheckClock(attest.clock, expectation.last_clock));
+  if (values != nullptr) RETURN_IF_ERROR(CheckValues(*attest.quote, *values, expectation.ak.hash()));
+  RETURN_IF_ERROR(CheckClock(attest, expectation));
 
   claims::VerifiedTpmClaims claims;
-  claims.pcrs_ = evidence.pcrs;  // exactly the signed ones: CheckValues
-  claims.clock_ = {attest.clock.clock_ms, attest.clock.reset_count, attest.clock.restart_count, attest.clock.safe};
+  if (values != nullptr) {
+    // Exactly the signed ones: CheckValues.
+    claims.pcrs_ = expectation.tolerate_resettable ? WithoutResettable(*values) : *values;
+  }
+  claims.clock_ = {attest.clock.clock_ms, attest.clock.reset_count, attest.clock.restart_count, attest.clock.safe,
+                   attest.firmware_version};
   claims.firmware_version_ = attest.firmware_version;
   claims.ak_name_ = expectation.ak.name();
   return claims;

@@ -36,7 +36,11 @@ AttestationResult Sample() {
                         {{Reason::kPcrMismatch, "pcr 7 (sha256)", "found aa, expected bb"}},
                         kNow + std::chrono::minutes{1}}};
   result.nonce = EncodeBase64Url(Bytes(48, 0xA5));
-  result.clock = claims::TpmClock{.clock_ms = 86'400'000, .reset_count = 7, .restart_count = 3, .safe = true};
+  result.clock = claims::TpmClock{.clock_ms = 86'400'000,
+                                  .reset_count = 7,
+                                  .restart_count = 3,
+                                  .safe = true,
+                                  .firmware_version = 0x2020'2020'2020'2020};
   result.issued = kNow;
   result.expires = kNow + std::chrono::minutes{10};
   return result;
@@ -45,6 +49,11 @@ AttestationResult Sample() {
 void ExpectReason(const Result<VerifiedEar>& ear, Reason reason) {
   ASSERT_FALSE(ear.ok());
   EXPECT_EQ(Token(ear.error().reason), Token(reason)) << ear.error().ToString();
+}
+
+std::string ClaimsOf(const std::string& token) {
+  const auto first = token.find('.');
+  return std::string(AsText(*DecodeBase64Url(std::string_view(token).substr(first + 1, token.rfind('.') - first - 1))));
 }
 
 TEST(Ear, WhatIsWrittenIsReadAgain) {
@@ -130,10 +139,21 @@ TEST(Ear, AResultOfAnotherReleaseHasNoClock) {
   EXPECT_FALSE(ear->result().clock.has_value());
 }
 
+TEST(Ear, AClockOfAnotherReleaseHasNoFirmware) {
+  AttestationResult sample = Sample();
+  sample.clock->firmware_version = 0;
+  const std::string token = *Encode(sample, Key());
+  EXPECT_EQ(ClaimsOf(token).find("firmware"), std::string::npos);
+  auto ear = Verify(token, {Key().Public()}, kNow);
+  ASSERT_TRUE(ear.ok()) << ear.error().ToString();
+  EXPECT_EQ(ear->result().clock, sample.clock);
+}
+
 TEST(Ear, EveryClockThatATpmCanHave) {
   constexpr std::uint32_t kMost = std::numeric_limits<std::uint32_t>::max();
   for (const claims::TpmClock& clock : {claims::TpmClock{0, 0, 0, false}, claims::TpmClock{1, kMost, kMost, true},
-                                        claims::TpmClock{std::numeric_limits<std::uint64_t>::max(), 1, 2, false}}) {
+                                        claims::TpmClock{std::numeric_limits<std::uint64_t>::max(), 1, 2, false,
+                                                         std::numeric_limits<std::uint64_t>::max()}}) {
     AttestationResult sample = Sample();
     sample.clock = clock;
     auto ear = Verify(*Encode(sample, Key()), {Key().Public()}, kNow);
@@ -249,6 +269,49 @@ TEST(Ear, AFindingAboutTheEndorsementSpeaksOfTheInstance) {
   EXPECT_EQ(vector.executables, 0);
 }
 
+struct Spoken {
+  Reason reason;
+  std::int64_t instance, configuration, executables;
+};
+
+TEST(Ear, EachFindingSpeaksOfItsClaim) {
+  const std::vector<Spoken> table = {
+      {Reason::kSecureBootOff, 2, 96, 0},
+      {Reason::kSecureBootKeysMismatch, 2, 96, 0},
+      {Reason::kDebugModeOn, 2, 96, 0},
+      {Reason::kCommandLineRefused, 2, 96, 0},
+      {Reason::kBootComponentUnlisted, 2, 0, 96},
+      {Reason::kFirmwareUnlisted, 2, 0, 96},
+      {Reason::kPcrMismatch, 2, 0, 96},
+      {Reason::kImaFileUnlisted, 2, 0, 96},
+      {Reason::kImaViolation, 2, 0, 96},
+      {Reason::kImaLogMismatch, 2, 0, 96},
+      {Reason::kImaLogRewritten, 2, 0, 96},
+      {Reason::kImaTemplateMismatch, 2, 0, 96},
+      {Reason::kBootAggregateMismatch, 2, 0, 96},
+      {Reason::kEventLogMismatch, 2, 0, 96},
+      {Reason::kEkUnlisted, 97, 0, 0},
+      {Reason::kCertificateRevoked, 97, 0, 0},
+      {Reason::kFirmwareChanged, 97, 0, 0},
+      {Reason::kClockStalled, 97, 0, 0},
+      {Reason::kTpmCleared, 97, 0, 0},
+  };
+  for (const Spoken& expected : table) {
+    const TrustworthinessVector vector = VectorOf({"p", Tier::kContraindicated, {{expected.reason, "", ""}}});
+    EXPECT_EQ(vector.instance_identity, expected.instance) << Token(expected.reason);
+    EXPECT_EQ(vector.configuration, expected.configuration) << Token(expected.reason);
+    EXPECT_EQ(vector.executables, expected.executables) << Token(expected.reason);
+    EXPECT_EQ(vector.hardware, expected.instance == 2 ? 2 : 0) << Token(expected.reason);
+  }
+  const TrustworthinessVector all = VectorOf(
+      {"p",
+       Tier::kWarning,
+       {{Reason::kSecureBootOff, "", ""}, {Reason::kImaFileUnlisted, "", ""}, {Reason::kCertificateExpired, "", ""}}});
+  EXPECT_EQ(all.configuration, 32);
+  EXPECT_EQ(all.executables, 33);
+  EXPECT_EQ(all.instance_identity, 32);
+}
+
 TEST(Ear, LongFindingsAreCutAndTheTokenStillVerifies) {
   AttestationResult sample = Sample();
   sample.appraisals[1].findings.assign(24, Finding{Reason::kPcrMismatch, "pcr", std::string(100'000, 'x')});
@@ -317,11 +380,6 @@ TEST(Ear, OnlyAP256KeySigns) {
 }
 
 // --- K1: tokens that are not ours, or not quite
-
-std::string ClaimsOf(const std::string& token) {
-  const auto first = token.find('.');
-  return std::string(AsText(*DecodeBase64Url(std::string_view(token).substr(first + 1, token.rfind('.') - first - 1))));
-}
 
 struct ClaimsDefect {
   const char* name;
@@ -398,8 +456,13 @@ INSTANTIATE_TEST_SUITE_P(
         ClaimsDefect{"ClockWithoutRestarts", R"("restarts":3,)", ""},
         ClaimsDefect{"ClockWithoutSafe", R"(,"safe":true)", ""},
         ClaimsDefect{"ClockSafeANumber", R"("safe":true)", R"("safe":1)"},
-        ClaimsDefect{"ClockWithAnUnknownMember", R"("safe":true)", R"("safe":true,"firmware":1)"},
-        ClaimsDefect{"ClockNull", R"({"milliseconds":86400000,"resets":7,"restarts":3,"safe":true})", "null"},
+        ClaimsDefect{"ClockWithAnUnknownMember", R"("safe":true)", R"("safe":true,"hardware":1)"},
+        ClaimsDefect{"ClockFirmwareOfText", R"("firmware":2314885530818453536)", R"("firmware":"2314885530818453536")"},
+        ClaimsDefect{"ClockFirmwareNegative", R"("firmware":2314885530818453536)", R"("firmware":-1)"},
+        ClaimsDefect{"ClockFirmwareZero", R"("firmware":2314885530818453536)", R"("firmware":0)"},
+        ClaimsDefect{"ClockNull",
+                     R"({"milliseconds":86400000,"resets":7,"restarts":3,"safe":true,"firmware":2314885530818453536})",
+                     "null"},
         ClaimsDefect{"UnknownClaim", R"("eat_profile")", R"("trusted":true,"eat_profile")"},
         ClaimsDefect{"SubmoduleTwice", "tpm:trial@77", "tpm:workers@3fa9"},
         ClaimsDefect{"IssuedMissing", R"("iat":1798761600,)", ""},

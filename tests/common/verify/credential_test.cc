@@ -13,6 +13,18 @@ using fakes::SoftwareTpm;
 using fakes::TestCa;
 using fakes::TpmKey;
 
+Result<VerifiedEndorsement> EndorsedBy(const TestCa& vendor, const SoftwareTpm& tpm) {
+  EndorsementRules rules;
+  rules.roots = {vendor.certificate()};
+  rules.now = fakes::kPkiNow;
+  return VerifyEndorsement({.ek = tpm.ek().area(),
+                            .ak = tpm.CreateAk().area(),
+                            .ek_certificate = tpm.IssueEkCertificate(vendor).certificate,
+                            .ak_certificate = std::nullopt,
+                            .intermediates = {}},
+                           rules);
+}
+
 class Credential : public testing::TestWithParam<EkTemplate> {
  protected:
   static const SoftwareTpm& Tpm(EkTemplate ek) {
@@ -22,8 +34,7 @@ class Credential : public testing::TestWithParam<EkTemplate> {
 
   static VerifiedEndorsement Endorse(const SoftwareTpm& tpm) {
     static const TestCa vendor = TestCa::Root(fakes::CaSpec("TPM vendor"));
-    auto endorsement = VerifyEndorsement(tpm.ek().area(), tpm.IssueEkCertificate(vendor).certificate, {},
-                                         {vendor.certificate()}, fakes::kPkiNow);
+    auto endorsement = EndorsedBy(vendor, tpm);
     EXPECT_TRUE(endorsement.ok());
     return std::move(endorsement).value();
   }
@@ -136,8 +147,7 @@ INSTANTIATE_TEST_SUITE_P(, Credential,
 TEST(CredentialRandom, AGeneratorThatGivesTooLittleIsAFault) {
   const SoftwareTpm tpm(EkTemplate::kRsa2048);
   const TestCa vendor = TestCa::Root(fakes::CaSpec("TPM vendor"));
-  auto endorsement = VerifyEndorsement(tpm.ek().area(), tpm.IssueEkCertificate(vendor).certificate, {},
-                                       {vendor.certificate()}, fakes::kPkiNow);
+  auto endorsement = EndorsedBy(vendor, tpm);
   ASSERT_TRUE(endorsement.ok());
   auto challenge =
       MakeCredential(*endorsement, tpm.CreateAk().name(), Bytes(16, 1), [](std::size_t) { return Bytes(8, 1); });

@@ -21,6 +21,7 @@ using fakes::EkTemplate;
 using fakes::kPkiNow;
 using fakes::SoftwareTpm;
 using fakes::TestCa;
+using fakes::TpmKey;
 namespace attributes = evidence::tpm::attributes;
 
 Bytes TestData(const std::string& name) {
@@ -152,10 +153,25 @@ class Endorsement : public testing::Test {
     return tpm;
   }
 
+  static PresentedEndorsement Present(const PublicArea& area, std::optional<crypto::Certificate> certificate,
+                                      std::vector<crypto::Certificate> intermediates = {}) {
+    static const TpmKey ak = SoftwareTpm().CreateAk();
+    return {.ek = area,
+            .ak = ak.area(),
+            .ek_certificate = std::move(certificate),
+            .ak_certificate = std::nullopt,
+            .intermediates = std::move(intermediates)};
+  }
+  static EndorsementRules Rules(std::vector<crypto::Certificate> roots, WallTime now = kPkiNow) {
+    EndorsementRules rules;
+    rules.roots = std::move(roots);
+    rules.now = now;
+    return rules;
+  }
   static Result<VerifiedEndorsement> Verify(const PublicArea& area, const CertificateSpec& spec,
                                             WallTime now = kPkiNow) {
-    return VerifyEndorsement(area, Issuer().Leaf(spec).certificate, {Issuer().certificate()}, {Vendor().certificate()},
-                             now);
+    return VerifyEndorsement(Present(area, Issuer().Leaf(spec).certificate, {Issuer().certificate()}),
+                             Rules({Vendor().certificate()}, now));
   }
   void ExpectReason(const Result<VerifiedEndorsement>& endorsement, Reason reason) {
     ASSERT_FALSE(endorsement.ok());
@@ -207,14 +223,15 @@ TEST_F(Adversarial_Q5_Endorsement, CertificateOfAnotherTpm) {
 
 TEST_F(Adversarial_Q5_Endorsement, SignedByANonVendor) {
   const TestCa self_made = TestCa::Root(fakes::CaSpec("TPM vendor root"));
-  auto endorsement = VerifyEndorsement(tpm_.ek().area(), tpm_.IssueEkCertificate(self_made).certificate,
-                                       {self_made.certificate()}, {Vendor().certificate()}, kPkiNow);
+  auto endorsement = VerifyEndorsement(
+      Present(tpm_.ek().area(), tpm_.IssueEkCertificate(self_made).certificate, {self_made.certificate()}),
+      Rules({Vendor().certificate()}));
   ExpectReason(endorsement, Reason::kCertificateUntrusted);
 }
 
 TEST_F(Adversarial_Q5_Endorsement, NoRootIsNoTrust) {
-  auto endorsement = VerifyEndorsement(tpm_.ek().area(), tpm_.IssueEkCertificate(Vendor()).certificate,
-                                       {Vendor().certificate()}, {}, kPkiNow);
+  auto endorsement = VerifyEndorsement(
+      Present(tpm_.ek().area(), tpm_.IssueEkCertificate(Vendor()).certificate, {Vendor().certificate()}), Rules({}));
   ExpectReason(endorsement, Reason::kCertificateUntrusted);
 }
 

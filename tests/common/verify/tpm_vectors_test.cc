@@ -132,7 +132,7 @@ TEST(TpmVectors, CommittedQuoteOfTwoBanksVerifiesInFull) {
   const PcrSelections asked = {{HashAlgorithm::kSha384, 0x000481}, {HashAlgorithm::kSha256, 0x0047FF}};
   auto claims = QuoteVerifier::Verify({quote.attest, quote.signature, quote.pcrs}, {ak, nonce, asked, std::nullopt});
   ASSERT_TRUE(claims.ok()) << claims.error().ToString();
-  EXPECT_EQ(claims->clock(), (claims::TpmClock{36680, 2, 0, true}));
+  EXPECT_EQ(claims->clock(), (claims::TpmClock{36680, 2, 0, true, claims->firmware_version()}));
   EXPECT_EQ(claims->ak_name(), Read(folder / "ak-ecdsa.name"));
   EXPECT_EQ(claims->pcrs().at(HashAlgorithm::kSha384).size(), 3U);
 
@@ -186,6 +186,20 @@ std::vector<crypto::Certificate> ReadCertificates(const path& file) {
 
 constexpr WallTime kAfterManufacture{std::chrono::sys_days{std::chrono::year{2027} / 6 / 1}};
 
+Result<VerifiedEndorsement> Endorse(const PublicArea& area, const crypto::Certificate& certificate,
+                                    const std::vector<crypto::Certificate>& intermediates,
+                                    const std::vector<crypto::Certificate>& roots) {
+  EndorsementRules rules;
+  rules.roots = roots;
+  rules.now = kAfterManufacture;
+  return VerifyEndorsement({.ek = area,
+                            .ak = area,
+                            .ek_certificate = certificate,
+                            .ak_certificate = std::nullopt,
+                            .intermediates = intermediates},
+                           rules);
+}
+
 // Critical subjectAltName of a directoryName only, no end of validity, an issuer without extendedKeyUsage, P-384 with
 // PolicyB.
 TEST(TpmVectors, EndorsementCertificatesOfASoftwareTpmsManufacturer) {
@@ -197,15 +211,79 @@ TEST(TpmVectors, EndorsementCertificatesOfASoftwareTpmsManufacturer) {
     auto certificate = crypto::Certificate::FromDer(Read(data / "a1-baseline" / der));
     ASSERT_TRUE(certificate.ok()) << certificate.error().ToString();
     const PublicArea area = ReadKey(data / "a1-baseline" / key);
-    auto endorsement = VerifyEndorsement(area, *certificate, issuer, root, kAfterManufacture);
+    auto endorsement = Endorse(area, *certificate, issuer, root);
     EXPECT_TRUE(endorsement.ok()) << endorsement.error().ToString();
-    auto untrusted = VerifyEndorsement(area, *certificate, issuer, {}, kAfterManufacture);
+    auto untrusted = Endorse(area, *certificate, issuer, {});
     ASSERT_FALSE(untrusted.ok());
     EXPECT_EQ(untrusted.error().reason, Reason::kCertificateUntrusted);
   }
 }
 
 // --- the larger collection
+
+// Every case of the collection: both certificates of its software TPM, by its issuer or by pinning it.
+TEST(TpmVectors, EveryEndorsementCertificateOfTheCollection) {
+  const path collection = fakes::VectorsDir() / "own/measured-boot";
+  if (!std::filesystem::exists(collection)) GTEST_SKIP() << "no vectors beside the checkout";
+  const auto issuer = ReadCertificates(collection / "common/ca/issuercert.pem");
+  const auto root = ReadCertificates(collection / "common/ca/swtpm-localca-rootca-cert.pem");
+  int certificates = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(collection)) {
+    for (const auto& [key, der] :
+         {std::pair{"ek-rsa.tpm2b_public", "ek-rsa2048.der"}, {"ek-ecc384.tpm2b_public", "ek-ecc384.der"}}) {
+      if (!std::filesystem::exists(entry.path() / der) || !std::filesystem::exists(entry.path() / key)) continue;
+      auto certificate = crypto::Certificate::FromDer(Read(entry.path() / der));
+      ASSERT_TRUE(certificate.ok()) << entry.path();
+      const PublicArea area = ReadKey(entry.path() / key);
+      auto endorsement = Endorse(area, *certificate, issuer, root);
+      EXPECT_TRUE(endorsement.ok()) << entry.path() << endorsement.error().ToString();
+      EndorsementRules pinned;
+      pinned.pinned = {issuer.front().Fingerprint()};
+      pinned.now = kAfterManufacture;
+      PresentedEndorsement presented{.ek = area,
+                                     .ak = area,
+                                     .ek_certificate = *certificate,
+                                     .ak_certificate = std::nullopt,
+                                     .intermediates = issuer};
+      EXPECT_TRUE(VerifyEndorsement(presented, pinned).ok()) << entry.path();
+      presented.intermediates.clear();
+      auto nobody = VerifyEndorsement(presented, pinned);
+      ASSERT_FALSE(nobody.ok());
+      EXPECT_EQ(nobody.error().reason, Reason::kCertificateUntrusted);
+      ++certificates;
+    }
+  }
+  EXPECT_GE(certificates, 2);
+}
+
+// CAs of manufacturers load as anchors, whatever signed them (SHA-1 among it: an anchor's own signature is not asked
+// about), and those that are issued by another one of them are signed by it.
+TEST(TpmVectors, RootsOfManufacturersLoad) {
+  const path folder = fakes::VectorsDir() / "public/ek-roots";
+  if (!std::filesystem::exists(folder)) GTEST_SKIP() << "no vectors beside the checkout";
+  std::vector<crypto::Certificate> all;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (entry.path().extension() != ".pem") continue;
+    for (crypto::Certificate& certificate : ReadCertificates(entry.path())) {
+      EXPECT_TRUE(certificate.Key().ok()) << entry.path();
+      all.push_back(std::move(certificate));
+    }
+  }
+  EXPECT_GT(all.size(), 40U);
+  int signed_by_another = 0;
+  for (const crypto::Certificate& certificate : all) {
+    if (certificate.IsSelfIssued()) continue;
+    signed_by_another += static_cast<int>(
+        std::ranges::any_of(all, [&](const crypto::Certificate& issuer) { return certificate.IsSignedBy(issuer); }));
+  }
+  EXPECT_GE(signed_by_another, 20);
+  // With all of them as anchors, what none of them has issued is still refused.
+  const path data = fakes::TpmTestData();
+  auto certificate = crypto::Certificate::FromDer(Read(data / "a1-baseline/ek-rsa2048.der"));
+  auto untrusted = Endorse(ReadKey(data / "a1-baseline/ek-rsa.tpm2b_public"), *certificate, {}, all);
+  ASSERT_FALSE(untrusted.ok());
+  EXPECT_EQ(untrusted.error().reason, Reason::kCertificateUntrusted);
+}
 
 path Collection() {
   return fakes::VectorsDir() / "own/measured-boot";
@@ -239,9 +317,9 @@ TEST(TpmVectors, CredentialsHaveTheShapeOfTpm2Tools) {
   const path data = fakes::TpmTestData();
   const Bytes secret = Read(folder / "cred-secret.bin");
   auto certificate = crypto::Certificate::FromDer(Read(data / "a1-baseline/ek-rsa2048.der"));
-  auto endorsement = VerifyEndorsement(ReadKey(data / "a1-baseline/ek-rsa.tpm2b_public"), *certificate,
-                                       ReadCertificates(data / "ca/issuercert.pem"),
-                                       ReadCertificates(data / "ca/swtpm-localca-rootca-cert.pem"), kAfterManufacture);
+  auto endorsement = Endorse(ReadKey(data / "a1-baseline/ek-rsa.tpm2b_public"), *certificate,
+                             ReadCertificates(data / "ca/issuercert.pem"),
+                             ReadCertificates(data / "ca/swtpm-localca-rootca-cert.pem"));
   ASSERT_TRUE(endorsement.ok());
   for (const std::string& ak : std::vector<std::string>{"rsassa", "rsapss", "ecdsa"}) {
     EXPECT_EQ(Read(folder / ("cred-" + ak + ".recovered")), secret);
