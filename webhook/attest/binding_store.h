@@ -24,11 +24,19 @@ struct Enrolment {
   std::optional<claims::TpmClock> last_clock;  // of the last quote that verified
   std::string node_uid = {};                   // of the Node at the time; empty outside of Kubernetes
   Bytes ak_certificate = {};                   // DER; empty: none
+  std::string clock_ak = {};  // name (hex) of the attestation key that last_clock is of; empty: not known
+
+  // Whether last_clock is of a key that ak_name replaced: what PreparedQuoteExpectation::last_clock_of_other_key wants.
+  [[nodiscard]] bool IsClockOfOtherKey() const {
+    return last_clock.has_value() && !clock_ak.empty() && clock_ak != ak_name;
+  }
 };
 
 // A node is bound to the first TPM that enrols for it, and a TPM to one node. Another TPM for a bound node is
-// kNodeConflict, a bound TPM for another node kTpmInUse, until an admin releases the binding. The same TPM may bring a
-// new attestation key; the clock that it had reached stays, because that is the TPM's.
+// kNodeConflict, a bound TPM for another node kTpmInUse, until an admin releases the binding. A TPM is told by its
+// endorsement key, and by the key of its attestation key as well: where only a certificate of the latter vouches, any
+// endorsement key could be presented with it. The same TPM may bring a new attestation key; the clock that it had
+// reached stays, because that is the TPM's.
 class BindingStore {
  public:
   virtual ~BindingStore() = default;
@@ -61,5 +69,8 @@ class BindingStore {
 [[nodiscard]] Result<Enrolment> DecodeEnrolment(std::string_view json);
 // That the names in it are those of the keys in it. Errors: kConfigInvalid, those of parsing keys.
 [[nodiscard]] Status CheckConsistent(const Enrolment& enrolment);
+// What a TPM is told by: the fingerprints of its endorsement key and of its attestation key ("ak:sha256:...").
+// `enrolment` is consistent.
+[[nodiscard]] std::vector<std::string> ClaimsOf(const Enrolment& enrolment);
 
 }  // namespace gatehouse::webhook

@@ -39,19 +39,21 @@ Status ClusterBindings::Advance(const std::string& node, const std::string& ak_n
   return parts_.records.Advance(node, ak_name, clock);
 }
 
-// While it lives nobody else enrols this endorsement key.
+// While it lives nobody else enrols a TPM with one of these claims.
 class ClusterBindings::Turn {
  public:
-  Turn(ClusterBindings& bindings, std::string ek) : bindings_(bindings), ek_(std::move(ek)) {
+  Turn(ClusterBindings& bindings, std::vector<std::string> claims) : bindings_(bindings), claims_(std::move(claims)) {
     std::unique_lock lock(bindings_.mutex_);
-    taken_ = bindings_.turn_.wait_for(lock, kTurn, [&] { return !bindings_.enrolling_.contains(ek_); });
-    if (taken_) bindings_.enrolling_.insert(ek_);
+    taken_ = bindings_.turn_.wait_for(lock, kTurn, [&] {
+      return std::ranges::none_of(claims_, [&](const auto& claim) { return bindings_.enrolling_.contains(claim); });
+    });
+    if (taken_) bindings_.enrolling_.insert(claims_.begin(), claims_.end());
   }
   ~Turn() {
     if (!taken_) return;
     {
       std::lock_guard lock(bindings_.mutex_);
-      bindings_.enrolling_.erase(ek_);
+      for (const std::string& claim : claims_) bindings_.enrolling_.erase(claim);
     }
     bindings_.turn_.notify_all();
   }
@@ -61,7 +63,7 @@ class ClusterBindings::Turn {
 
  private:
   ClusterBindings& bindings_;
-  const std::string ek_;
+  const std::vector<std::string> claims_;
   bool taken_;
 };
 
@@ -70,7 +72,7 @@ Status ClusterBindings::Bind(Enrolment enrolment) {
     return Error{Reason::kInternal, enrolment.node, consistent.error().ToString()};
   if (!parts_.ready())
     return Error{Reason::kKubeUnavailable, enrolment.node, "the nodes of the cluster were not read yet"};
-  const Turn turn(*this, enrolment.ek.text());
+  const Turn turn(*this, ClaimsOf(enrolment));
   if (!turn.taken()) return Error{Reason::kOverloaded, enrolment.node, "its TPM is being enrolled already"};
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     ASSIGN_OR_RETURN(Step step, Try(enrolment));
@@ -81,24 +83,25 @@ Status ClusterBindings::Bind(Enrolment enrolment) {
 
 Result<ClusterBindings::Step> ClusterBindings::Try(Enrolment enrolment) {
   const std::string& node = enrolment.node;
-  NodeRecords::BindingView view = parts_.records.View(node, enrolment.ek.text());
+  NodeRecords::BindingView view = parts_.records.View(node, ClaimsOf(enrolment));
   if (!view.node_uid.has_value() && !parts_.before_node)
     return Error{Reason::kNodeUnknown, node, "the cluster has no Node of that name"};
   if (view.blocked.has_value()) return *view.blocked;
   // Q6: another TPM for a known node, whatever the Node's UID; one TPM for two nodes.
   if (view.binding.has_value() && view.binding->ek != enrolment.ek)
     return Error{Reason::kNodeConflict, node, "the node is bound to the TPM " + view.binding->ek.text()};
-  if (view.ek_owner.has_value())
-    return Error{Reason::kNodeConflict, node, "its TPM is bound to the node " + *view.ek_owner};
+  if (view.owner.has_value()) return Error{Reason::kTpmInUse, node, "its TPM is bound to the node " + *view.owner};
   if (!view.binding.has_value() && parts_.records.bindings() >= limits::kNodes)
     return Error{Reason::kLimitExceeded, node, "too many nodes are enrolled"};
   enrolment.node_uid = view.node_uid.value_or("");
   if (view.binding.has_value()) {
     // The clock is the TPM's, whichever of its keys signs.
     enrolment.last_clock = view.binding->last_clock;
+    enrolment.clock_ak = view.binding->clock_ak;
     const Enrolment& known = *view.binding;
     if (known.ak_name == enrolment.ak_name && known.node_uid == enrolment.node_uid &&
-        known.ek_certificate == enrolment.ek_certificate && known.ek_intermediates == enrolment.ek_intermediates)
+        known.ek_certificate == enrolment.ek_certificate && known.ek_intermediates == enrolment.ek_intermediates &&
+        known.ak_certificate == enrolment.ak_certificate)
       return Step::kBound;
   }
   // A later binding than any that was there, also where another replica's clock is ahead of ours.

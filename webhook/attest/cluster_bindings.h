@@ -45,7 +45,7 @@ class ClusterBindings final : public BindingStore {
   [[nodiscard]] Status LookAgain(const std::string& node);
 
   Parts parts_;
-  // One at a time for each endorsement key: two nodes that claim it here at once must not both get it.
+  // One at a time for each TPM (ClaimsOf): two nodes that claim it here at once must not both get it.
   class Turn;
   std::mutex mutex_;
   std::condition_variable turn_;

@@ -16,24 +16,42 @@ namespace {
 using codec::ObjectReader;
 using Presence = codec::ObjectReader::Presence;
 
-void WriteClock(codec::JsonWriter& json, const claims::TpmClock& clock) {
+void WriteClock(codec::JsonWriter& json, const claims::TpmClock& clock, const std::string& ak) {
   json.Key("clock").BeginObject();
   json.Key("ms").Uint(clock.clock_ms).Key("resetCount").Uint(clock.reset_count);
   json.Key("restartCount").Uint(clock.restart_count).Key("safe").Bool(clock.safe);
+  if (clock.firmware_version != 0) json.Key("firmware").Uint(clock.firmware_version);
+  if (!ak.empty()) json.Member("ak", ak);
   json.EndObject();
 }
 
-claims::TpmClock ReadClock(ObjectReader& reader) {
+std::uint64_t ReadU64(ObjectReader& reader, std::string_view key, Presence presence) {
+  auto raw = reader.Raw(key);
+  if (!raw.has_value() && presence == Presence::kOptional) return 0;
+  auto value = raw.has_value() ? raw->AsUint() : std::nullopt;  // all 64 bits: a TPM may say any
+  if (!value.has_value()) reader.Fail(key, "must be an integer from 0 to 2^64-1");
+  return value.value_or(0);
+}
+
+claims::TpmClock ReadClock(ObjectReader& reader, std::string& ak) {
   constexpr std::int64_t kU32 = 0xFFFFFFFF;
   claims::TpmClock clock{};
-  auto ms = reader.Raw("ms");
-  auto value = ms.has_value() ? ms->AsUint() : std::nullopt;  // all 64 bits: a TPM may say any
-  if (!value.has_value()) reader.Fail("ms", "must be an integer from 0 to 2^64-1");
-  clock.clock_ms = value.value_or(0);
+  clock.clock_ms = ReadU64(reader, "ms", Presence::kRequired);
   clock.reset_count = static_cast<std::uint32_t>(reader.Int("resetCount", 0, kU32));
   clock.restart_count = static_cast<std::uint32_t>(reader.Int("restartCount", 0, kU32));
   clock.safe = reader.OptionalBool("safe").value_or(false);
+  // Files of releases before these were written have neither.
+  clock.firmware_version = ReadU64(reader, "firmware", Presence::kOptional);
+  ak = reader.OptionalString("ak").value_or("");
   return clock;
+}
+
+// Absent or empty: there is none. Files from before the member existed do not have it.
+Bytes ReadOptionalBase64(ObjectReader& reader, std::string_view key) {
+  const std::string text = reader.Has(key) ? reader.Text(key) : "";
+  auto bytes = DecodeBase64(text);
+  if (!bytes.ok()) reader.Fail(key, bytes.error().detail);
+  return bytes.ok() ? std::move(*bytes) : Bytes{};
 }
 
 }  // namespace
@@ -48,8 +66,9 @@ std::string EncodeEnrolment(const Enrolment& enrolment) {
   for (const Bytes& der : enrolment.ek_intermediates) json.String(EncodeBase64(der));
   json.EndArray();
   json.Member("akPublic", EncodeBase64(enrolment.ak_public)).Member("akName", enrolment.ak_name);
+  if (!enrolment.ak_certificate.empty()) json.Member("akCertificate", EncodeBase64(enrolment.ak_certificate));
   json.Member("enrolled", codec::FormatTime(enrolment.enrolled));
-  if (enrolment.last_clock.has_value()) WriteClock(json, *enrolment.last_clock);
+  if (enrolment.last_clock.has_value()) WriteClock(json, *enrolment.last_clock, enrolment.clock_ak);
   json.EndObject();
   return std::move(json).Finish();
 }
@@ -61,7 +80,7 @@ Result<Enrolment> DecodeEnrolment(std::string_view text) {
   std::string ek = reader.String("ek");
   std::string node_uid = reader.OptionalString("nodeUID").value_or("");
   Bytes ek_public = reader.Base64("ekPublic");
-  Bytes ek_certificate = reader.Base64("ekCertificate");
+  Bytes ek_certificate = ReadOptionalBase64(reader, "ekCertificate");
   std::vector<Bytes> intermediates;
   // Most TPMs carry none, so the list may be empty.
   for (const std::string& der : reader.Strings("ekIntermediates", Presence::kOptional)) {
@@ -71,9 +90,11 @@ Result<Enrolment> DecodeEnrolment(std::string_view text) {
   }
   Bytes ak_public = reader.Base64("akPublic");
   std::string ak_name = reader.String("akName");
+  Bytes ak_certificate = ReadOptionalBase64(reader, "akCertificate");
   std::string enrolled = reader.String("enrolled");
   std::optional<claims::TpmClock> clock;
-  reader.Object("clock", Presence::kOptional, [&](ObjectReader& member) { clock = ReadClock(member); });
+  std::string clock_ak;
+  reader.Object("clock", Presence::kOptional, [&](ObjectReader& member) { clock = ReadClock(member, clock_ak); });
   RETURN_IF_ERROR(reader.Finish());
   ASSIGN_OR_RETURN(NodeName name, NodeName::Parse(node));
   ASSIGN_OR_RETURN(Digest fingerprint, Digest::Parse(ek));
@@ -87,7 +108,9 @@ Result<Enrolment> DecodeEnrolment(std::string_view text) {
                    .ak_name = std::move(ak_name),
                    .enrolled = time,
                    .last_clock = clock,
-                   .node_uid = std::move(node_uid)};
+                   .node_uid = std::move(node_uid),
+                   .ak_certificate = std::move(ak_certificate),
+                   .clock_ak = std::move(clock_ak)};
 }
 
 Status CheckConsistent(const Enrolment& enrolment) {
@@ -99,6 +122,16 @@ Status CheckConsistent(const Enrolment& enrolment) {
   ASSIGN_OR_RETURN(auto key, verify::tpm::ToPublicKey(ek));
   if (key.Fingerprint() != enrolment.ek) return fail("ek is not the fingerprint of ekPublic");
   return Ok();
+}
+
+std::vector<std::string> ClaimsOf(const Enrolment& enrolment) {
+  std::vector<std::string> claims{enrolment.ek.text()};
+  auto ak = evidence::tpm::ParsePublic(enrolment.ak_public);
+  if (!ak.ok()) return claims;
+  // The key and not its name: nothing but an endorsement key's own certificate vouches for the rest of the public area.
+  auto key = verify::tpm::ToPublicKey(*ak);
+  if (key.ok()) claims.push_back("ak:" + key->Fingerprint().text());
+  return claims;
 }
 
 Result<std::unique_ptr<EnrolmentStore>> EnrolmentStore::Open(std::string folder, std::size_t max_nodes) {
@@ -141,12 +174,10 @@ Status EnrolmentStore::Load() {
   std::stable_sort(read.begin(), read.end(),
                    [](const Enrolment& a, const Enrolment& b) { return a.enrolled < b.enrolled; });
   for (Enrolment& enrolment : read) {
-    auto [owner, first] = node_by_ek_.try_emplace(enrolment.ek.text(), enrolment.node);
-    if (first) {
-      by_node_.insert_or_assign(enrolment.node, std::move(enrolment));
+    if (auto owner = OwnerOf(enrolment)) {
+      Block(StateFolder::FileOf(enrolment.node), {Reason::kTpmInUse, "$.ek", "its TPM is bound to the node " + *owner});
     } else {
-      Block(StateFolder::FileOf(enrolment.node),
-            {Reason::kNodeConflict, "$.ek", "its TPM is bound to the node " + owner->second});
+      Keep(std::move(enrolment));
     }
   }
   return Ok();
@@ -165,8 +196,25 @@ Status EnrolmentStore::Save(const Enrolment& enrolment) const {
 void EnrolmentStore::DropReleased(const std::string& node) {
   auto found = by_node_.find(node);
   if (folder_ == nullptr || found == by_node_.end() || !folder_->IsRemoved(StateFolder::FileOf(node))) return;
-  node_by_ek_.erase(found->second.ek.text());
+  for (const std::string& claim : ClaimsOf(found->second)) node_by_claim_.erase(claim);
   by_node_.erase(found);
+}
+
+std::optional<std::string> EnrolmentStore::OwnerOf(const Enrolment& enrolment) const {
+  for (const std::string& claim : ClaimsOf(enrolment)) {
+    auto owner = node_by_claim_.find(claim);
+    if (owner != node_by_claim_.end() && owner->second != enrolment.node) return owner->second;
+  }
+  return std::nullopt;
+}
+
+void EnrolmentStore::Keep(Enrolment enrolment) {
+  if (auto known = by_node_.find(enrolment.node); known != by_node_.end()) {
+    for (const std::string& claim : ClaimsOf(known->second)) node_by_claim_.erase(claim);
+  }
+  for (const std::string& claim : ClaimsOf(enrolment)) node_by_claim_[claim] = enrolment.node;
+  std::string node = enrolment.node;
+  by_node_.insert_or_assign(std::move(node), std::move(enrolment));
 }
 
 Status EnrolmentStore::CheckBlocked(const std::string& node) {
@@ -186,10 +234,8 @@ Status EnrolmentStore::CheckConflict(const Enrolment& enrolment) const {
   if (auto known = by_node_.find(enrolment.node); known != by_node_.end() && known->second.ek != enrolment.ek) {
     return Error{Reason::kNodeConflict, enrolment.node, "the node is bound to the TPM " + known->second.ek.text()};
   }
-  if (auto owner = node_by_ek_.find(enrolment.ek.text());
-      owner != node_by_ek_.end() && owner->second != enrolment.node) {
-    return Error{Reason::kNodeConflict, enrolment.node, "its TPM is bound to the node " + owner->second};
-  }
+  if (auto owner = OwnerOf(enrolment))
+    return Error{Reason::kTpmInUse, enrolment.node, "its TPM is bound to the node " + *owner};
   return Ok();
 }
 
@@ -199,8 +245,10 @@ Status EnrolmentStore::Bind(Enrolment enrolment) {
   std::lock_guard lock(mutex_);
   if (folder_ != nullptr) RETURN_IF_ERROR(folder_->CheckPresent());
   DropReleased(enrolment.node);
-  if (auto owner = node_by_ek_.find(enrolment.ek.text()); owner != node_by_ek_.end()) {
-    std::string owner_name = owner->second;  // the entry goes with the binding
+  for (const std::string& claim : ClaimsOf(enrolment)) {
+    auto owner = node_by_claim_.find(claim);
+    if (owner == node_by_claim_.end()) continue;
+    const std::string owner_name = owner->second;  // the entry goes with the binding
     DropReleased(owner_name);
   }
   RETURN_IF_ERROR(CheckBlocked(enrolment.node));
@@ -209,10 +257,12 @@ Status EnrolmentStore::Bind(Enrolment enrolment) {
   if (known == by_node_.end() && by_node_.size() >= max_nodes_)
     return Error{Reason::kLimitExceeded, enrolment.node, "too many nodes are enrolled"};
   // The clock is the TPM's, whichever of its keys signs: a new key must not let an older state of the TPM in.
-  if (known != by_node_.end()) enrolment.last_clock = known->second.last_clock;
+  if (known != by_node_.end()) {
+    enrolment.last_clock = known->second.last_clock;
+    enrolment.clock_ak = known->second.clock_ak;
+  }
   RETURN_IF_ERROR(Save(enrolment));
-  node_by_ek_[enrolment.ek.text()] = enrolment.node;
-  by_node_.insert_or_assign(enrolment.node, std::move(enrolment));
+  Keep(std::move(enrolment));
   return Ok();
 }
 
@@ -240,6 +290,7 @@ Status EnrolmentStore::Advance(const std::string& node, const std::string& ak_na
   }
   Enrolment advanced = found->second;
   advanced.last_clock = clock;
+  advanced.clock_ak = ak_name;
   RETURN_IF_ERROR(Save(advanced));
   found->second = std::move(advanced);
   return Ok();

@@ -43,6 +43,9 @@ class EnrolmentStore final : public BindingStore {
   [[nodiscard]] Status CheckConflict(const Enrolment& enrolment) const;
   [[nodiscard]] Status Save(const Enrolment& enrolment) const;
   void DropReleased(const std::string& node);
+  // The other node that has the TPM.
+  [[nodiscard]] std::optional<std::string> OwnerOf(const Enrolment& enrolment) const;
+  void Keep(Enrolment enrolment);
 
   std::size_t max_nodes_;
   std::unique_ptr<StateFolder> folder_;  // none: in memory only
@@ -50,7 +53,7 @@ class EnrolmentStore final : public BindingStore {
   mutable std::mutex mutex_;
   std::map<std::string, std::string> blocked_;  // file -> why: the node's name may be in its file only
   std::map<std::string, Enrolment> by_node_;
-  std::map<std::string, std::string> node_by_ek_;
+  std::map<std::string, std::string> node_by_claim_;  // of ClaimsOf: two for each binding
 };
 
 }  // namespace gatehouse::webhook

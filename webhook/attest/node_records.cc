@@ -96,7 +96,8 @@ NodeRecords::Examined NodeRecords::Examine(const kube::NodeAttestation& object) 
                     .binding = VerifyBinding(object.binding, keys, clock_.Wall()),
                     .result = std::nullopt,
                     .clock = std::nullopt,
-                    .clock_ek = ""};
+                    .clock_ek = "",
+                    .clock_ak = ""};
   if (examined.binding.ok() && examined.binding->node != object.name)
     examined.binding =
         Error{Reason::kNodeConflict, object.name, "the binding is the node " + examined.binding->node + "'s"};
@@ -108,6 +109,7 @@ NodeRecords::Examined NodeRecords::Examine(const kube::NodeAttestation& object) 
   if (verified->result().expires <= clock_.Wall()) {
     examined.clock = verified->result().clock;
     examined.clock_ek = verified->result().ek;
+    examined.clock_ak = verified->result().ak_name;
     return examined;
   }
   const WallTime issued = ear::IssuedOf(verified->result());
@@ -183,11 +185,34 @@ void NodeRecords::Apply(const std::string& node, Record& record, Examined examin
   ApplyFailure(record, record.object->failure);
 }
 
+void NodeRecords::Claim(const std::string& node, Record& record) {
+  record.claims = ClaimsOf(*record.binding);
+  for (const std::string& claim : record.claims) claims_[claim].insert({record.binding->enrolled, node});
+  ++bound_;
+}
+
+void NodeRecords::Unclaim(const std::string& node, Record& record) {
+  for (const std::string& claim : record.claims) {
+    auto found = claims_.find(claim);
+    if (found == claims_.end()) continue;
+    found->second.erase({record.binding->enrolled, node});
+    if (found->second.empty()) claims_.erase(found);
+  }
+  record.claims.clear();
+  --bound_;
+}
+
+std::optional<std::string> NodeRecords::OwnerOf(const std::string& node, const std::vector<std::string>& claims) const {
+  for (const std::string& claim : claims) {
+    auto found = claims_.find(claim);
+    if (found != claims_.end() && found->second.begin()->second != node) return found->second.begin()->second;
+  }
+  return std::nullopt;
+}
+
 void NodeRecords::Unbind(const std::string& node, Record& record) {
   if (record.binding.has_value()) {
-    const std::string ek = record.binding->ek.text();
-    claims_[ek].erase({record.binding->enrolled, node});
-    if (claims_[ek].empty()) claims_.erase(ek);
+    Unclaim(node, record);
     // It may come back itself, but none from before it: whoever breaks a binding must not be able to go back by that.
     record.released = std::max(record.released.value_or(WallTime::min()), record.binding->enrolled - Duration(1));
   }
@@ -217,14 +242,16 @@ void NodeRecords::ApplyBinding(const std::string& node, Record& record, Examined
       Unbind(node, record);
     } else {
       if (known.last_clock.has_value() &&
-          (!binding->last_clock.has_value() || Order(*binding->last_clock) < Order(*known.last_clock)))
+          (!binding->last_clock.has_value() || Order(*binding->last_clock) < Order(*known.last_clock))) {
         binding->last_clock = known.last_clock;
+        binding->clock_ak = known.clock_ak;
+      }
       if (known.ak_name != binding->ak_name) record.best.reset();  // no result of the key before is one of this key's
-      claims_[known.ek.text()].erase({known.enrolled, node});
+      Unclaim(node, record);
     }
   }
-  claims_[binding->ek.text()].insert({binding->enrolled, node});
   record.binding = std::move(*binding);
+  Claim(node, record);
   record.binding_text = std::move(examined.binding_text);
 }
 
@@ -233,16 +260,18 @@ void NodeRecords::ApplyResult(Record& record, Examined& examined) {
   if (!record.binding.has_value()) return;
   auto& last = record.binding->last_clock;
   const std::string ek = record.binding->ek.text();
-  const auto see = [&](const std::optional<claims::TpmClock>& clock) {
-    if (clock.has_value() && (!last.has_value() || Order(*last) < Order(*clock))) last = clock;
+  const auto see = [&](const std::optional<claims::TpmClock>& clock, const std::string& ak) {
+    if (!clock.has_value() || (last.has_value() && Order(*last) >= Order(*clock))) return;
+    last = clock;
+    record.binding->clock_ak = ak;
   };
-  if (examined.clock_ek == ek) see(examined.clock);
+  if (examined.clock_ek == ek) see(examined.clock, examined.clock_ak);
   if (!examined.result.has_value()) return;
   const ear::AttestationResult& result = examined.result->ear.result();
   if (result.ek != ek) return;
   // Of a TPM that was seen later than that, with a key that it does not have any more or has again.
   const bool behind = last.has_value() && result.clock.has_value() && Order(*result.clock) < Order(*last);
-  see(result.clock);
+  see(result.clock, result.ak_name);
   if (result.ak_name != record.binding->ak_name || (behind && !record.best.has_value())) return;
   if (record.floor.has_value() && examined.result->issued < *record.floor) return;
   record.written = *examined.result;
@@ -453,20 +482,16 @@ std::optional<Error> NodeRecords::Conflict(const std::string& node, const Record
                      "): delete the NodeAttestation to release the node"};
   }
   if (!record.binding.has_value()) return std::nullopt;
-  auto claims = claims_.find(record.binding->ek.text());
-  if (claims == claims_.end() || claims->second.begin()->second == node) return std::nullopt;
-  return Error{Reason::kNodeConflict, node, "its TPM is bound to the node " + claims->second.begin()->second};
+  auto owner = OwnerOf(node, record.claims);
+  if (!owner.has_value()) return std::nullopt;
+  return Error{Reason::kTpmInUse, node, "its TPM is bound to the node " + *owner};
 }
 
-NodeRecords::BindingView NodeRecords::View(const std::string& node, const std::optional<std::string>& ek) const {
+NodeRecords::BindingView NodeRecords::View(const std::string& node, const std::vector<std::string>& claims) const {
   std::lock_guard lock(mutex_);
   BindingView view;
   if (auto uid = uids_.find(node); uid != uids_.end()) view.node_uid = uid->second;
-  if (ek.has_value()) {
-    auto claims = claims_.find(*ek);
-    if (claims != claims_.end() && claims->second.begin()->second != node)
-      view.ek_owner = claims->second.begin()->second;
-  }
+  view.owner = OwnerOf(node, claims);
   auto found = records_.find(node);
   if (found == records_.end()) return view;
   const Record& record = found->second;
@@ -507,7 +532,7 @@ Result<Enrolment> NodeRecords::FindBinding(const std::string& node) const {
 
 std::size_t NodeRecords::bindings() const {
   std::lock_guard lock(mutex_);
-  return claims_.size();
+  return bound_;
 }
 
 Status NodeRecords::Advance(const std::string& node, const std::string& ak_name, const claims::TpmClock& clock) {
@@ -523,6 +548,7 @@ Status NodeRecords::Advance(const std::string& node, const std::string& ak_name,
   if (binding.last_clock.has_value() && Order(*binding.last_clock) >= Order(clock))
     return Error{Reason::kClockRewound, node, "a later quote was accepted meanwhile"};
   binding.last_clock = clock;
+  binding.clock_ak = ak_name;
   return Ok();
 }
 

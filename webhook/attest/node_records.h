@@ -77,11 +77,12 @@ class NodeRecords {
     std::optional<kube::NodeAttestation> object;  // as the API has it
     std::optional<Enrolment> binding;             // that is believed, its last clock included
     std::optional<Error> blocked;                 // why it cannot be used
-    std::optional<std::string> ek_owner;          // of the endorsement key asked about: the other node that has it
+    std::optional<std::string> owner;             // of the TPM asked about: the other node that has it
     WallTime not_before{};                        // bindings until then were released, or replaced
     std::uint64_t incarnation = 0;
   };
-  [[nodiscard]] BindingView View(const std::string& node, const std::optional<std::string>& ek = std::nullopt) const;
+  // `claims`: of the TPM that wants to be bound, as ClaimsOf gives them.
+  [[nodiscard]] BindingView View(const std::string& node, const std::vector<std::string>& claims = {}) const;
   [[nodiscard]] std::size_t bindings() const;
   // As BindingStore::Find.
   [[nodiscard]] Result<Enrolment> FindBinding(const std::string& node) const;
@@ -111,6 +112,7 @@ class NodeRecords {
     MonoTime written_at{};                 // when that was
     std::optional<Enrolment> binding;      // of the object; believed
     std::string binding_text;              // that it is of
+    std::vector<std::string> claims;       // of the binding
     std::optional<Error> binding_problem;  // why that of the object is not
     std::optional<WallTime> released;      // bindings made until then are over
     std::optional<Known> written;          // the object's result, if it is believed
@@ -126,6 +128,7 @@ class NodeRecords {
     std::optional<Known> result;
     std::optional<claims::TpmClock> clock;  // of a result that is no more than that: it has expired
     std::string clock_ek;
+    std::string clock_ak;
   };
   [[nodiscard]] Examined Examine(const kube::NodeAttestation& object) const;
   // The mutex is held in all that follow.
@@ -149,8 +152,14 @@ class NodeRecords {
   std::uint64_t key_changes_ = 0;
   std::unordered_map<std::string, Record> records_;
   std::unordered_map<std::string, std::string> uids_;  // of Nodes, by name
-  // Who claims an endorsement key: the first of them has it.
+  void Claim(const std::string& node, Record& record);
+  void Unclaim(const std::string& node, Record& record);
+  // The node that has the TPM of a claim; nothing: no other than `node`.
+  [[nodiscard]] std::optional<std::string> OwnerOf(const std::string& node,
+                                                   const std::vector<std::string>& claims) const;
+  // Who claims a TPM, by each of its claims (ClaimsOf): the first of them has it.
   std::map<std::string, std::set<std::pair<WallTime, std::string>>> claims_;
+  std::size_t bound_ = 0;  // records with a binding
 };
 
 }  // namespace gatehouse::webhook
