@@ -39,6 +39,8 @@ std::optional<std::string_view> SignatureFault(const ImaPolicy& policy, const cl
   const auto parsed = ParseImaSignature(entry.signature);
   if (!parsed.ok()) return "its signature is malformed, or of a kind that is not accepted";
   if (!Identifies(entry)) return "its digest is not one that a signature could be accepted for";
+  // A signature of version 2 is over the file, never over the root of its fs-verity tree.
+  if (entry.verity) return "its digest is fs-verity's, which a signature of version 2 is not over";
   if (entry.algorithm != parsed->algorithm) return "its signature is over another digest than the one measured";
   bool known = false;
   for (const FileSigner& signer : policy.signers) {
@@ -66,7 +68,7 @@ bool AtListedPath(const DigestSet& set, const claims::ImaEntry& entry, bool also
 
 std::string DigestOf(const claims::ImaEntry& entry) {
   if (!entry.algorithm) return "(a digest by an algorithm that is not known)";
-  return std::string(Name(*entry.algorithm)) + ":" + EncodeHex(entry.digest);
+  return (entry.verity ? "verity:" : "") + std::string(Name(*entry.algorithm)) + ":" + EncodeHex(entry.digest);
 }
 
 std::string KeyIdOf(const claims::ImaEntry& entry) {

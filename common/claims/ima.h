@@ -2,6 +2,7 @@
 // verify::replay only.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -43,7 +44,9 @@ class VerifiedIma {
   [[nodiscard]] std::uint64_t violations() const { return violations_; }
   // Some bank was matched only with SHA-1 hashes padded with zeros (kernels before 5.8, or without that hash): in it
   // the log is as strong as SHA-1.
-  [[nodiscard]] bool padded(HashAlgorithm bank) const;
+  [[nodiscard]] bool padded(HashAlgorithm bank) const {
+    return std::find(padded_.begin(), padded_.end(), bank) != padded_.end();
+  }
   [[nodiscard]] const std::vector<std::pair<HashAlgorithm, Bytes>>& pcr() const { return pcr_; }  // by quoted bank
 
  private:
