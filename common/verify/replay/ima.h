@@ -29,13 +29,17 @@ class ImaReplay {
 
   using Visit = std::function<void(const claims::ImaEntry&)>;
   // Takes whole entries from the front of `bytes`, checks each one's template hash and PCR (10 only), extends, and
-  // gives it to `visit`. Returns how many bytes were taken: less than all if the last entry is not whole. With `quote`,
-  // stops right after the entry (or before the first) at which every quoted bank has its quoted value of PCR 10; see
-  // Settled(). What `visit` is told is not vouched for until then. After an error the state is as it was before the
+  // gives it to `visit`, which finds count() and Pcr() as they are with that entry. Returns how many bytes were taken:
+  // less than all if the last entry is not whole. With `quote`, stops right after the entry (or before the first) at
+  // which every bank of this replay that is quoted has its quoted value of PCR 10; see Settled(). What `visit` is told
+  // is not vouched for until then; and of a violation nothing ever is but that there was one: the TPM is extended by
+  // ff..ff whatever file the entry names (Violations of the kernel's documentation, M2). After an error the state is as it was before the
   // entry that is wrong; throw it away. Errors: kImaLogMalformed, kImaTemplateMismatch, kLimitExceeded, all with "entry
   // N". Entries: SHA-1 of the template data must be the template digest; a violation (all zeros) is extended as ff..ff
   // in every bank; for a bank other than SHA-1, what is extended is H(data), or SHA-1(data) padded with zeros: both are
-  // kept running from the beginning to the end, never mixed (finding 1, M10).
+  // kept running from the beginning to the end, never mixed (finding 1, M10). An entry with fields that we do not know,
+  // or with a buffer that does not hash to the entry's digest, is replayed, and given to `visit` with unknown_fields
+  // and without a digest.
   [[nodiscard]] Result<std::size_t> Advance(BytesView bytes, const Visit& visit,
                                             const claims::VerifiedTpmClaims* quote = nullptr);
 
@@ -44,8 +48,8 @@ class ImaReplay {
   // bank of this replay.
   [[nodiscard]] Bytes Pcr(HashAlgorithm bank, bool padded = false) const;
 
-  // The log so far is what `quote` says. `quote` has PCR 10 in at least one bank, all of which are of this replay.
-  // Errors: kImaLogMismatch; kPcrMissing (PCR 10 is not in the quote).
+  // The log so far is what `quote` says: PCR 10 is compared in every bank that is quoted and of this replay, and
+  // VerifiedIma::pcr() lists these. Errors: kImaLogMismatch; kPcrMissing (PCR 10 is quoted in no bank of this replay).
   [[nodiscard]] Result<claims::VerifiedIma> Settled(const claims::VerifiedTpmClaims& quote) const;
 
   // The first entry must be boot_aggregate: H(PCR 0 to 9), or H(PCR 0 to 7) (older kernels, and always SHA-1), of the
