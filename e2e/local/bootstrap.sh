@@ -152,6 +152,30 @@ get_kubernetes() {
   rm -rf "$dir"
 }
 
+# The kernel of the virtual machines: Debian's for clouds, which has IMA, the TPM, NVMe and ext4 built in and needs no initrd; and the modules of
+# its network card.
+get_vm_kernel() {
+  [ ! -e "$CACHE/vm/vmlinuz" ] || return 0
+  say "fetching a kernel for virtual machines"
+  update_lists_once
+  local dir=$CACHE/build/kernel package module
+  rm -rf "$dir"
+  mkdir -p "$dir/vm/modules"
+  package=$(apt-cache depends linux-image-cloud-amd64 | awk '/Depends: linux-image/ { print $2; exit }')
+  (cd "$dir" && apt -o APT::Sandbox::User=root download "$package" && dpkg-deb -x "$package"_*.deb .)
+  for module in virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci failover net_failover virtio_net; do
+    find "$dir/lib/modules" -name "$module.ko" -exec cp {} "$dir/vm/modules" \;
+  done
+  [ "$(find "$dir/vm/modules" -name '*.ko' | wc -l)" = 8 ] || {
+    say "$package lacks a module for virtio network cards"
+    return 1
+  }
+  cp "$dir"/boot/vmlinuz-* "$dir/vm/vmlinuz"
+  rm -rf "$CACHE/vm"
+  mv "$dir/vm" "$CACHE/vm"
+  rm -rf "$dir"
+}
+
 # sources_hash: of all that the image is made from, as it is now, committed or not.
 sources_hash() {
   (
@@ -189,6 +213,7 @@ main() {
   get_signers_of_unstable
   get_kubernetes
   "$REPO/deps/helm.sh" "$BIN" >/dev/null
+  get_vm_kernel
   [ -n "${GATEHOUSE_IMAGE:-}" ] || get_image
 }
 

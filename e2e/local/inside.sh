@@ -9,34 +9,9 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 SUITE=$(cd "$HERE/../suite" && pwd)
 PATH=$BIN:$PATH:/usr/sbin:/sbin
 # shellcheck source=/dev/null
-for part in "$HERE"/lib/{common,cgroups,pki}.sh "$SUITE"/lib/*.sh "$HERE"/cluster/{control_plane,registry,node}.sh; do
+for part in "$HERE"/lib/{common,private,cgroups,pki}.sh "$SUITE"/lib/*.sh "$HERE"/cluster/{control_plane,registry,node}.sh; do
   . "$part"
 done
-
-# Nothing that is written under these paths reaches the machine: they are covered
-# by a tmpfs, or by an overlay that keeps the changes in one. The checkout and the
-# cache stay what they are, wherever they happen to be.
-make_private_files() {
-  local keep=("$REPO" "$CACHE") i path
-  mount -t tmpfs -o mode=700 tmpfs /mnt
-  for i in "${!keep[@]}"; do
-    mkdir /mnt/$i
-    mount --rbind "${keep[i]}" /mnt/$i
-  done
-  mount -t tmpfs -o mode=755 tmpfs /run
-  mkdir -p $STATE/home $STATE/tmp $LOGS $PKI $CONF $STATE/overlay
-  for path in /etc /var; do
-    mkdir -p $STATE/overlay$path/upper $STATE/overlay$path/work
-    mount -t overlay -o "lowerdir=$path,upperdir=$STATE/overlay$path/upper,workdir=$STATE/overlay$path/work" \
-      overlay $path
-  done
-  for i in "${!keep[@]}"; do
-    mkdir -p "${keep[i]}"
-    mount --rbind /mnt/$i "${keep[i]}"
-  done
-  umount -l /mnt
-  export HOME=$STATE/home TMPDIR=$STATE/tmp
-}
 
 write_hosts() { printf '127.0.0.1 localhost\n%s registry.test\n' $CP_IP >/etc/hosts; }
 

@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
 # run.sh: the end-to-end run. Brings up a Kubernetes cluster with three nodes, a
 # registry and TPMs, installs Gatehouse with helm, runs every case of ../suite/cases
-# and prints one row for each, with the API server's own words.
+# and prints one row for each, with the API server's own words; then boots virtual
+# machines that measure what they do, and runs the cases of ../vm/cases.
 #
+#   GATEHOUSE_E2E_PARTS  what of that: "cluster vm" (default), "cluster" or "vm"
 #   GATEHOUSE_IMAGE      an OCI archive of Gatehouse's image; default: built from this checkout
 #   GATEHOUSE_SWARM      the program of tests/load, which `make test` builds; without it one case is left out
 #   GATEHOUSE_FORGE      the program of tests/forge, likewise; without it keyless signatures are left out
 #   GATEHOUSE_E2E_CACHE  where programs and images are kept between runs
 #   GATEHOUSE_E2E_CASES  pattern of the files of cases that are run (default: all)
+#   GATEHOUSE_BIN        a folder with the programs that the virtual machines get; default: those of the image
 #   GATEHOUSE_E2E_SHELL  if set: a shell in the cluster after the cases, until it exits
 #
 # Exit code 0 if every case came out as expected.
@@ -52,12 +55,19 @@ contained() {
 }
 
 finish() {
+  rm -f "$TALLY"
   [ -z "${JOB:-}" ] || kill -9 "$JOB" 2>/dev/null || true
   [ -z "${ALIVE:-}" ] || exec {ALIVE}>&-
   [ -z "${JANITOR:-}" ] || wait "$JANITOR" || true
 }
 
+# run_part FILE: each goes on counting where the one before it ended.
+run_part() {
+  contained --net --uts --ipc -- bash "$1" || STATUS=1
+}
+
 exec {STDIN}<&0
+TALLY=$CACHE/tally.$$
 trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
@@ -70,5 +80,19 @@ GATEHOUSE_SWARM=${GATEHOUSE_SWARM:-$REPO/build/dev/bin/gatehouse-swarm}
 [ -x "$GATEHOUSE_SWARM" ] || GATEHOUSE_SWARM=
 GATEHOUSE_FORGE=${GATEHOUSE_FORGE:-$REPO/build/dev/bin/gatehouse-forge}
 [ -x "$GATEHOUSE_FORGE" ] || GATEHOUSE_FORGE=
-export REPO CACHE BIN GATEHOUSE_IMAGE GATEHOUSE_SWARM GATEHOUSE_FORGE RUN_ID
-contained --net --uts --ipc -- bash "$HERE/inside.sh"
+export REPO CACHE BIN GATEHOUSE_IMAGE GATEHOUSE_SWARM GATEHOUSE_FORGE RUN_ID TALLY
+STATUS=0
+echo 0 0 >"$TALLY"
+for part in ${GATEHOUSE_E2E_PARTS:-cluster vm}; do
+  case $part in
+    cluster) run_part "$HERE/inside.sh" ;;
+    vm) run_part "$REPO/e2e/vm/inside.sh" ;;
+    *)
+      echo "run.sh: there is no part $part" >&2
+      exit 2
+      ;;
+  esac
+done
+read -r AS_EXPECTED CASES <"$TALLY"
+printf '%d of %d cases as expected\n' "$AS_EXPECTED" "$CASES"
+exit $STATUS

@@ -42,6 +42,10 @@ manufacture_tpms() {
   local n
   write_tpm_factory_config
   for n in "${TPM_NODES[@]}"; do manufacture_tpm "$n"; done
+  join_tpm_authorities
+}
+
+join_tpm_authorities() {
   cat "$STATE/tpm-ca/swtpm-localca-rootca-cert.pem" "$STATE/tpm-ca/issuercert.pem" >"$STATE/tpm-ca/roots.pem"
 }
 

@@ -1,0 +1,37 @@
+# shellcheck shell=bash
+# What two machines measured at their first boot becomes what is trusted from then on; the files are those that were put into their root file system.
+
+SECURITY=/sys/kernel/security
+
+# learn NAME SECURE_BOOT: reference values and a policy for that machine.
+learn() {
+  local log=$STATE/$1.log
+  fetch "$1" $SECURITY/tpm0/binary_bios_measurements >"$log" || return 1
+  boot_values "$1" "$log" "$(on "$1" 'cat /proc/cmdline')" >"$LOGS/$1-values.yaml" || return 1
+  { trust_root && echo --- && file_values root; } | write_policies common || return 1
+  { cat "$LOGS/$1-values.yaml" && echo --- && node_policy "$1" "$2"; } | write_policies "$1"
+}
+
+# trusted NAME: its agent says so, and so does the verifier when a pod is to run there.
+trusted() {
+  attests "$1"
+  WORDS="$(bind_pod "$1")" || return 1
+  WORDS+=": $(on "$1" "cat $SECURITY/tpm0/binary_bios_measurements | wc -c") bytes of boot log, $(
+    on "$1" "cat $SECURITY/ima/runtime_measurements_count") files measured"
+}
+
+# untrusted NAME PATTERN...: a pod is refused there, for that reason.
+untrusted() {
+  local name=$1
+  shift
+  ! attests "$name" || return 1
+  OUT=$(bind_pod "$name") && return 1
+  says "$OUT" "$@"
+}
+
+good_boot() { booted "$1" && learn "$1" "$2" && trusted "$1"; }
+
+power_on direct
+power_on_secure secure
+expect 'a machine boots as it should' 'trusted' good_boot direct notRequired
+expect 'Secure Boot with a signed kernel image' 'trusted' good_boot secure required
