@@ -206,7 +206,7 @@ TEST(Ear, ClaimsAreThoseOfTheStandard) {
       "bb}],gatehouse.expires:1798761660}},"
       "gatehouse.node:{name:worker-1,uid:0c0ffee0-0000-4000-8000-000000000001,ak-name:000b" +
       std::string(64, 'a') + ",ek:sha256:" + std::string(64, 'b') +
-      ",clock:{milliseconds:86400000,resets:7,restarts:3,safe:true}}}";
+      ",clock:{milliseconds:86400000,resets:7,restarts:3,safe:true,firmware:2314885530818453536}}}";
   std::string seen(AsText(payload));
   std::erase(seen, '"');
   EXPECT_EQ(seen, expected);
