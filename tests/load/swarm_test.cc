@@ -53,11 +53,15 @@ TEST_F(SwarmTest, AllNodesEnrolAndAttestAtTheirPace) {
   session::Challenger challenger(Bytes(32, 7), clock, crypto::SystemRandom());
   auto enrolments = *webhook::EnrolmentStore::Open("");
   webhook::NodeStore nodes(clock);
+  webhook::EndorsementJudge endorsements({.clock = clock});
+  webhook::ReferenceFiles reference_files("");
   webhook::AttestationService service({.clock = clock,
                                        .random = crypto::SystemRandom(),
                                        .challenger = challenger,
                                        .enrolments = *enrolments,
                                        .nodes = nodes,
+                                       .endorsements = endorsements,
+                                       .reference_files = reference_files,
                                        .signing_key = *crypto::PrivateKey::Generate(crypto::KeyType::kEcP256),
                                        .policies = [&] { return loaded.set; },
                                        .log = log},

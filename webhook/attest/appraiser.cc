@@ -129,6 +129,10 @@ ear::PolicyAppraisal Appraiser::Appraise(const policy::NodePolicy& policy, const
   const auto endorsed = endorsements.Judge(enrolment, policy, set);
   if (!endorsed.ok()) Add(appraised.findings, endorsed.error(), "endorsement key");
   JudgeFirmware(policy, evidence, appraised.findings);
+  if (policy.identity.max_clock_lag) {
+    const auto lag = clocks.Lag(enrolment.node, *policy.identity.max_clock_lag);
+    if (lag) Add(appraised.findings, *lag, "TPM clock");
+  }
   auto by_sets = appraisal::AppraiseSets(policy.tpm, policy.reference_values, policy.reference_sets, evidence.tpm, now,
                                          policy.boot || policy.ima);
   std::move(by_sets.findings.begin(), by_sets.findings.end(), std::back_inserter(appraised.findings));

@@ -8,6 +8,7 @@
 #include "common/evidence/tpm/structures.h"
 #include "common/policy/documents.h"
 #include "webhook/attest/binding_store.h"
+#include "webhook/attest/clock_watch.h"
 #include "webhook/attest/endorsement_judge.h"
 #include "webhook/attest/ima_rules.h"
 #include "webhook/attest/node_evidence.h"
@@ -29,9 +30,10 @@ namespace gatehouse::webhook {
 struct Appraiser {
   EndorsementJudge& endorsements;
   ImaRuleBook& rules;
+  const ClockWatch& clocks;
 
   // One policy, now. `issued`: of the challenge; no result lasts longer because its evidence came later. Findings: the
-  // endorsement, the TPM's firmware, PCR values, boot events, IMA entries, in this order.
+  // endorsement, the TPM's firmware and clock, PCR values, boot events, IMA entries, in this order.
   [[nodiscard]] ear::PolicyAppraisal Appraise(const policy::NodePolicy& policy, const policy::PolicySet& set,
                                               const Enrolment& enrolment, const NodeEvidence& evidence, WallTime now,
                                               WallTime issued) const;

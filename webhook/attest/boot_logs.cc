@@ -49,7 +49,7 @@ Result<std::shared_ptr<const claims::VerifiedBootLog>> BootLogs::Verify(BytesVie
     sweep_at_ = 2 * known_.size() + 64;
   }
   known_[std::move(key)] = shared;
-  return std::shared_ptr<const claims::VerifiedBootLog>(std::move(shared));
+  return shared;
 }
 
 }  // namespace gatehouse::webhook

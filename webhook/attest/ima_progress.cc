@@ -60,6 +60,9 @@ std::uint64_t ImaProgress::Begin(const std::string& node, const std::string& ak_
                                  const std::vector<ImaRules>& rules) {
   auto entry = Find(node);
   std::lock_guard lock(entry->mutex);
+  // Pieces were uploaded, and now comes the challenge whose quote is to vouch for them.
+  const bool goes_on = entry->pending && entry->ak_name == ak_name && SameRules(*entry->pending, rules, clock_.Wall());
+  if (goes_on) return entry->pending->replay.count();
   entry->pending.reset();
   entry->ak_name = ak_name;
   if (!entry->known || !entry->resumable || entry->known->ak_name != ak_name) return 0;

@@ -21,8 +21,8 @@ class ImaProgress {
  public:
   explicit ImaProgress(const Clock& clock) : clock_(clock) {}
 
-  // A challenge begins: from which entry on the log is wanted. What was uploaded before and no quote vouched for is
-  // forgotten. `rules`: of all policies that judge the node's log; not empty.
+  // A challenge begins: from which entry on the log is wanted, after what was uploaded or is known. `rules`: of all
+  // policies that judge the node's log; not empty.
   [[nodiscard]] std::uint64_t Begin(const std::string& node, const std::string& ak_name,
                                     const std::vector<ImaRules>& rules);
   // Entries ahead of the evidence. Returns the position after them. Errors: kImaLogGap, those of replaying.

@@ -89,7 +89,8 @@ AttestationService::AttestationService(Parts parts, Options options)
       options_(options),
       rules_(parts_.reference_files),
       ima_(parts_.clock),
-      appraiser_{.endorsements = parts_.endorsements, .rules = rules_} {
+      clocks_(parts_.clock),
+      appraiser_{.endorsements = parts_.endorsements, .rules = rules_, .clocks = clocks_} {
   for (const Error& problem : parts_.enrolments.Problems())
     parts_.log.Failure(telemetry::Level::kError, "node blocked by its binding's file", problem);
 }
@@ -130,6 +131,7 @@ Result<session::ActivateResponse> AttestationService::Activate(const NodeName& n
 void AttestationService::Forget(const NodeName& node) {
   parts_.nodes.Forget(node);
   ima_.Forget(node.text());
+  clocks_.Forget(node.text());
   std::lock_guard lock(keys_mutex_);
   keys_.erase(node.text());
 }
@@ -200,7 +202,8 @@ Result<claims::VerifiedTpmClaims> AttestationService::VerifyQuote(const Enrolmen
       verify::PreparedQuoteExpectation{.ak = *ak,
                                        .nonce = request.nonce,
                                        .selection = SelectionOf(request.quote.pcrs),
-                                       .last_clock = enrolment.last_clock});
+                                       .last_clock = enrolment.last_clock,
+                                       .last_clock_of_other_key = enrolment.IsClockOfOtherKey()});
   if (claims.ok() || claims.error().reason != Reason::kClockRewound) return claims;
   Error error = claims.error();
   error.detail += "; if the TPM was cleared on purpose, an admin must release the node's binding";
@@ -336,6 +339,7 @@ Result<session::EvidenceResponse> AttestationService::Evidence(const NodeName& n
   // That the evidence was overtaken, or that it could not be written down, does not count against it.
   const Status advanced = parts_.enrolments.Advance(node.text(), enrolment.ak_name, clock);
   if (!advanced.ok()) return Refused(node, advanced.error());
+  clocks_.Observe(node.text(), enrolment.ak_name, clock);
   ASSIGN_OR_RETURN(auto published, Publish(node, enrolment, evidence, request.nonce));
   const ear::AttestationResult& result = published.result.result();
   std::vector<std::string> findings = Texts(result);

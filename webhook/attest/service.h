@@ -102,6 +102,7 @@ class AttestationService {
   ImaRuleBook rules_;
   ImaProgress ima_;
   BootLogs boot_logs_;
+  ClockWatch clocks_;
   Appraiser appraiser_;
   std::mutex keys_mutex_;
   std::map<std::string, std::shared_ptr<const verify::tpm::AttestationKey>> keys_;  // by node: as many as are enrolled

@@ -40,6 +40,8 @@ class ClusterFixture : public AttestFixture {
                .challenger = challenger,
                .enrolments = *bindings,
                .nodes = held,
+               .endorsements = in.endorsements,
+               .reference_files = in.reference_files,
                .signing_key = in.signing_key,
                .policies = [&in] { return in.set; },
                .log = in.log,

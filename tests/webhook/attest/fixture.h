@@ -124,12 +124,16 @@ class AttestFixture : public ::testing::Test {
   session::Challenger challenger{Bytes(32, 7), clock, random};
   std::unique_ptr<EnrolmentStore> enrolments;
   NodeStore nodes{clock};
+  EndorsementJudge endorsements{{.clock = clock}};
+  ReferenceFiles reference_files{""};
   crypto::PrivateKey signing_key = *crypto::PrivateKey::Generate(crypto::KeyType::kEcP256);
   AttestationService service{{.clock = clock,
                               .random = random,
                               .challenger = challenger,
                               .enrolments = *enrolments,
                               .nodes = nodes,
+                              .endorsements = endorsements,
+                              .reference_files = reference_files,
                               .signing_key = signing_key,
                               .policies = [this] { return set; },
                               .log = log},

@@ -225,7 +225,7 @@ TEST_F(AttestFixture, Adversarial_Q6_AnotherTpmForAKnownNode) {
 
 TEST_F(AttestFixture, Adversarial_Q6_OneTpmForTwoNodes) {
   ASSERT_TRUE(Enrol("worker-1", node).ok());
-  EXPECT_EQ(ReasonOf(Enrol("worker-2", node)), Reason::kNodeConflict);
+  EXPECT_EQ(ReasonOf(Enrol("worker-2", node)), Reason::kTpmInUse);
 }
 
 TEST_F(AttestFixture, SameTpmMayBringANewKeyAndStartsUnknown) {
@@ -399,6 +399,8 @@ TEST_F(AttestFixture, AppraisalThatFailsTakesTheTrustAway) {
                              .challenger = challenger,
                              .enrolments = *enrolments,
                              .nodes = nodes,
+                             .endorsements = endorsements,
+                             .reference_files = reference_files,
                              .signing_key = *crypto::PrivateKey::Generate(crypto::KeyType::kEcP384),  // cannot sign
                              .policies = [this] { return set; },
                              .log = log},
@@ -482,6 +484,8 @@ TEST_F(AttestFixture, PolicyThatChangesUnderTheAppraisalIsAppliedAsWell) {
                              .challenger = challenger,
                              .enrolments = *enrolments,
                              .nodes = nodes,
+                             .endorsements = endorsements,
+                             .reference_files = reference_files,
                              .signing_key = signing_key,
                              .policies = [&] { return asked++ == 0 ? before : set; },
                              .log = log},
@@ -564,6 +568,8 @@ TEST_F(AttestOnDisk, BlockedNodesAreLogged) {
                                 .challenger = challenger,
                                 .enrolments = *enrolments,
                                 .nodes = nodes,
+                                .endorsements = endorsements,
+                                .reference_files = reference_files,
                                 .signing_key = signing_key,
                                 .policies = [this] { return set; },
                                 .log = logger},

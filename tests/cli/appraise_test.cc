@@ -1,0 +1,250 @@
+// gatehouse appraise, over the evidence of real virtual machines and TPMs (skipped where the samples are not there).
+#include <gmock/gmock.h>
+
+#include "common/base/encoding.h"
+#include "common/base/file.h"
+#include "common/codec/json.h"
+#include "tests/fakes/program.h"
+#include "tests/fakes/tpm_vectors.h"
+
+namespace gatehouse::cli {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+struct Answer {
+  int exit_code = -1;
+  std::string result;
+  std::vector<std::string> tokens;
+  std::string text;  // all of it
+};
+
+Answer Appraise(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), {fakes::BuiltProgram("gatehouse"), "appraise"});
+  const fakes::Ran ran = fakes::RunProgram(std::move(arguments));
+  Answer answer{.exit_code = ran.exit_code, .result = {}, .tokens = {}, .text = ran.out + ran.err};
+  auto json = codec::JsonDocument::Parse(ran.out, {.max_bytes = 64 * limits::kMiB});
+  if (!json.ok()) return answer;
+  answer.result = json->root().Find("result")->AsString().value_or("");
+  const auto reasons = *json->root().Find("reasons");
+  for (std::size_t i = 0; i < reasons.size(); ++i)
+    answer.tokens.emplace_back(reasons.at(i).Find("token")->AsString().value_or(""));
+  EXPECT_TRUE(json->root().Find("claims").has_value());
+  return answer;
+}
+
+class AppraiseVm : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!std::filesystem::exists(At("a1-baseline", "meta.json")))
+      GTEST_SKIP() << "no samples at " << fakes::VectorsDir();
+  }
+  static std::string At(const std::string& machine, const std::string& file) {
+    return (fakes::VectorsDir() / "own/measured-boot" / machine / file).string();
+  }
+  static std::string Nonce(const std::string& machine, const std::string& quote) {
+    return EncodeHex(*fakes::ReadFileBytes(At(machine, "nonce-" + quote + ".bin")));
+  }
+  // Of one quote: its message, signature, key and nonce.
+  static std::vector<std::string> Quote(const std::string& machine, const std::string& quote, const std::string& ak,
+                                        const std::string& pcrs = "sha256:all") {
+    return {"tpm",
+            "--quote",
+            At(machine, "quote-" + quote + ".msg"),
+            "--signature",
+            At(machine, "quote-" + quote + ".sig"),
+            "--ak",
+            At(machine, ak),
+            "--pcrs",
+            pcrs,
+            "--nonce",
+            Nonce(machine, quote)};
+  }
+  static std::vector<std::string> With(std::vector<std::string> arguments, const std::vector<std::string>& more) {
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+  }
+  static std::vector<std::string> Logs(const std::string& machine, const std::string& ima = "after") {
+    return {"--event-log", At(machine, "binary_bios_measurements"), "--ima-log", At(machine, "ima-" + ima + ".bin")};
+  }
+  fakes::ScratchFolder folder_;
+};
+
+TEST_F(AppraiseVm, AGoodBootWithItsLogs) {
+  for (const std::string machine :
+       {"a1-baseline", "a2-second-boot", "b1-sb-shim-grub", "c-cmdline", "u-uki", "t2-trixie-direct"}) {
+    const Answer answer = Appraise(With(Quote(machine, "rsassa-1", "ak-rsassa.pem"), Logs(machine)));
+    EXPECT_EQ(answer.exit_code, 0) << machine << ": " << answer.text;
+    EXPECT_EQ(answer.result, "affirming") << machine;
+    EXPECT_THAT(answer.text, HasSubstr("\"provenPcrs\"")) << machine;
+  }
+}
+
+TEST_F(AppraiseVm, EveryFormOfAKeyAndASignature) {
+  struct Case {
+    const char* quote;
+    const char* ak;
+    const char* pcrs;
+  };
+  for (const Case& each :
+       {Case{"rsassa-1", "ak-rsassa.pem", "sha256:0-23"}, Case{"rsapss-2", "ak-rsapss.tpm2b_public", "sha256:all"},
+        Case{"ecdsa-1", "ak-ecdsa.pem", "sha256:all"}, Case{"ecdsa-2", "ak-ecdsa.tpm2b_public", "sha256:all"}}) {
+    const Answer answer =
+        Appraise(With(Quote("a1-baseline", each.quote, each.ak, each.pcrs),
+                      {"--pcr-values", At("a1-baseline", std::string("quote-") + each.quote + ".pcrs")}));
+    EXPECT_EQ(answer.exit_code, 0) << each.quote << ": " << answer.text;
+    EXPECT_THAT(answer.text, HasSubstr("\"10\"")) << each.quote;
+    EXPECT_THAT(answer.text, testing::Not(HasSubstr("\"16\""))) << "no claim may come of PCR 16";
+  }
+}
+
+TEST_F(AppraiseVm, WhatIsNotTheQuoteThatWasAskedFor) {
+  const auto good = Quote("a1-baseline", "rsassa-1", "ak-rsassa.pem");
+  const auto changed = [&](std::size_t at, const std::string& value) {
+    auto arguments = good;
+    arguments[at] = value;
+    return arguments;
+  };
+  struct Case {
+    const char* name;
+    std::vector<std::string> arguments;
+    const char* token;
+  };
+  for (const Case& each :
+       std::vector<Case>{{"another nonce", changed(10, std::string(40, 'a')), "nonce-mismatch"},
+                         {"another key", changed(6, At("a1-baseline", "ak-ecdsa.pem")), "signature-invalid"},
+                         {"another selection", changed(8, "sha256:0-9"), "pcr-selection-mismatch"},
+                         {"another bank", changed(8, "sha384:all"), "pcr-selection-mismatch"},
+                         {"another message", changed(2, At("a1-baseline", "quote-rsassa-2.msg")), "signature-invalid"},
+                         {"no quote", changed(2, At("a1-baseline", "app-certify.attest")), "signature-invalid"}}) {
+    const Answer answer = Appraise(each.arguments);
+    EXPECT_EQ(answer.exit_code, 1) << each.name;
+    EXPECT_THAT(answer.tokens, ElementsAre(each.token)) << each.name;
+  }
+  auto certified = changed(2, At("a1-baseline", "app-certify.attest"));
+  certified[4] = At("a1-baseline", "app-certify.sig");
+  EXPECT_THAT(Appraise(certified).tokens, ElementsAre("quote-type-mismatch"));
+}
+
+TEST_F(AppraiseVm, TheLogMustReachTheQuoteAndMayGoBeyond) {
+  EXPECT_EQ(Appraise(With(Quote("a1-baseline", "rsassa-1", "ak-rsassa.pem"), Logs("a1-baseline", "later"))).exit_code,
+            0);
+  const Answer shorter = Appraise(With(Quote("a1-baseline", "later", "ak-rsassa.pem"), Logs("a1-baseline", "before")));
+  EXPECT_EQ(shorter.exit_code, 1);
+  EXPECT_THAT(shorter.tokens, ElementsAre("pcr-digest-mismatch"));
+  const Answer valued =
+      Appraise(With(With(Quote("a1-baseline", "later", "ak-rsassa.pem"), Logs("a1-baseline", "before")),
+                    {"--pcr-values", At("a1-baseline", "quote-later.pcrs")}));
+  EXPECT_THAT(valued.tokens, ElementsAre("ima-log-mismatch"));
+}
+
+TEST_F(AppraiseVm, TheLogsOfAnotherBootAreNamed) {
+  const Answer other =
+      Appraise(With(Quote("a1-baseline", "rsassa-1", "ak-rsassa.pem"),
+                    {"--pcr-values", At("a1-baseline", "quote-rsassa-1.pcrs"), "--event-log",
+                     At("c-cmdline", "binary_bios_measurements"), "--ima-log", At("a1-baseline", "ima-after.bin")}));
+  EXPECT_EQ(other.exit_code, 1);
+  EXPECT_THAT(other.tokens, ElementsAre("event-log-mismatch"));
+  EXPECT_THAT(other.text, HasSubstr("pcr 9"));
+}
+
+TEST_F(AppraiseVm, AnUnsafeClockIsRefused) {
+  const auto attest = evidence::tpm::ParseAttest(*fakes::ReadFileBytes(At("host-unsafe-clock", "quote.msg")));
+  ASSERT_TRUE(attest.ok());
+  const Answer unsafe = Appraise({"tpm", "--quote", At("host-unsafe-clock", "quote.msg"), "--signature",
+                                  At("host-unsafe-clock", "quote.sig"), "--ak", At("host-unsafe-clock", "ak-ecdsa.pem"),
+                                  "--pcrs", "sha256:all", "--nonce", EncodeHex(attest->extra_data)});
+  EXPECT_EQ(unsafe.exit_code, 1);
+  EXPECT_THAT(unsafe.tokens, ElementsAre("clock-rewound")) << unsafe.text;
+}
+
+TEST_F(AppraiseVm, ByAPolicy) {
+  const std::string policy = folder_.At("policy.yaml");
+  std::string sums;
+  const std::string listed = *ReadTextFile(At("common", "rootfs-sha256.txt"), 4 * limits::kMiB);
+  for (std::size_t begin = 0; begin < listed.size();) {
+    const std::size_t end = std::min(listed.find('\n', begin), listed.size());
+    sums += "            " + listed.substr(begin, end - begin) + "\n";
+    begin = end + 1;
+  }
+  (void)folder_.Write(
+      "policy.yaml",
+      "apiVersion: gatehouse.dev/v1alpha1\nkind: NodePolicy\nmetadata: {name: vm}\nspec:\n  nodes: [{glob: \"**\"}]\n"
+      "  tpm:\n    trustRoots: [none]\n    referenceValues: [rootfs]\n    ima:\n      bank: sha256\n---\n"
+      "apiVersion: gatehouse.dev/v1alpha1\nkind: TrustRoot\nmetadata: {name: none}\nspec:\n  tpm:\n    pinned: "
+      "[\"sha256:" +
+          std::string(64, 'a') +
+          "\"]\n---\n"
+          "apiVersion: gatehouse.dev/v1alpha1\nkind: ReferenceValues\nmetadata: {name: rootfs}\nspec:\n  sets:\n"
+          "    - name: rootfs\n      tpm:\n        ima:\n          sha256sums: |\n" +
+          sums);
+  const Answer tampered =
+      Appraise(With(With(Quote("d-tamper", "rsassa-1", "ak-rsassa.pem"), Logs("d-tamper")), {"--policy", policy}));
+  EXPECT_EQ(tampered.exit_code, 1) << tampered.text;
+  EXPECT_THAT(tampered.text, HasSubstr("/usr/local/bin/evil"));
+  EXPECT_THAT(tampered.text, HasSubstr("/usr/bin/id"));
+  EXPECT_THAT(tampered.tokens, testing::Each("ima-file-unlisted"));
+  const Answer good = Appraise(
+      With(With(Quote("a1-baseline", "rsassa-1", "ak-rsassa.pem"), Logs("a1-baseline")), {"--policy", policy}));
+  EXPECT_EQ(good.exit_code, 0) << good.text;
+  const Answer without = Appraise(With(Quote("a1-baseline", "rsassa-1", "ak-rsassa.pem"),
+                                       {"--policy", policy, "--pcr-values", At("a1-baseline", "quote-rsassa-1.pcrs")}));
+  EXPECT_THAT(without.tokens, ElementsAre("ima-log-missing"));
+}
+
+TEST_F(AppraiseVm, TheLogsAlone) {
+  const Answer events = Appraise({"event-log", At("b1-sb-shim-grub", "binary_bios_measurements")});
+  EXPECT_EQ(events.exit_code, 0) << events.text;
+  EXPECT_THAT(events.text, HasSubstr("\"secureBoot\":\"on\""));
+  EXPECT_THAT(events.text, HasSubstr("EV_EFI_BOOT_SERVICES_APPLICATION"));
+  const Answer ima = Appraise({"ima-log", At("a1-baseline", "ima-after.bin")});
+  EXPECT_EQ(ima.exit_code, 0) << ima.text;
+  EXPECT_THAT(ima.text, HasSubstr("\"entries\":87"));
+  const Answer ascii = Appraise({"ima-log", At("a1-baseline", "ima-after.ascii")});
+  EXPECT_EQ(ascii.exit_code, 0) << ascii.text;
+  EXPECT_THAT(ascii.text, HasSubstr("\"entries\":87"));
+}
+
+TEST_F(AppraiseVm, AWrongLogIsNamedAndAMissingOneIsUsage) {
+  auto bytes = *fakes::ReadFileBytes(At("a1-baseline", "ima-after.bin"));
+  bytes.pop_back();
+  (void)folder_.Write("cut.bin", std::string(AsText(bytes)));
+  EXPECT_THAT(Appraise({"ima-log", folder_.At("cut.bin")}).tokens, ElementsAre("ima-log-malformed"));
+  (void)folder_.Write("junk", "this is no log");
+  EXPECT_THAT(Appraise({"event-log", folder_.At("junk")}).tokens, ElementsAre("event-log-malformed"));
+  EXPECT_EQ(Appraise({"event-log", folder_.At("absent")}).exit_code, 2);
+  EXPECT_EQ(Appraise({"ima-log", folder_.At("absent")}).exit_code, 2);
+  EXPECT_EQ(Appraise({"tpm"}).exit_code, 2);
+}
+
+TEST(AppraisePublic, TheSamplesOfTpm2Tools) {
+  const auto at = [](const std::string& file) { return (fakes::VectorsDir() / "public/tpm" / file).string(); };
+  if (!std::filesystem::exists(at("quote.out"))) GTEST_SKIP() << "no samples at " << fakes::VectorsDir();
+  for (const std::string key : {"akpub.pem", "ak.pub"}) {
+    const std::vector<std::string> good = {"tpm",
+                                           "--quote",
+                                           at("quote.out"),
+                                           "--signature",
+                                           at("quotesig.out"),
+                                           "--ak",
+                                           at(key),
+                                           "--pcrs",
+                                           "sha256:15,16,22",
+                                           "--nonce",
+                                           "db1db298db6d60e6385b7231743e9c3056a18003"};
+    const Answer answer = Appraise(good);
+    EXPECT_EQ(answer.exit_code, 0) << key << ": " << answer.text;
+    auto valued = good;
+    valued.insert(valued.end(), {"--pcr-values", at("quotepcr.out")});
+    const Answer with_values = Appraise(valued);
+    EXPECT_EQ(with_values.exit_code, 0) << with_values.text;
+    EXPECT_THAT(with_values.text, testing::Not(HasSubstr("\"16\"")));
+    auto narrower = good;
+    narrower[8] = "sha256:15,22";
+    EXPECT_THAT(Appraise(narrower).tokens, ElementsAre("pcr-selection-mismatch"));
+  }
+}
+
+}  // namespace
+}  // namespace gatehouse::cli
