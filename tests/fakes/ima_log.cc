@@ -210,6 +210,48 @@ Bytes ImaLog::PcrAt(std::size_t entries, HashAlgorithm bank) const {
   return pcr;
 }
 
+namespace {
+
+// show_template_data_ascii: a digest behind its "algorithm:" and a NUL, a text up to its NUL, a number, or hex.
+std::string FieldText(const std::string& id, BytesView field) {
+  if (field.empty()) return "";
+  const std::string_view text = AsText(field);
+  if (id == "d-ng" || id == "d-ngv2" || id == "d-modsig") {
+    const std::size_t nul = text.find('\0');
+    return std::string(text.substr(0, nul)) + EncodeHex(field.subspan(nul + 1));
+  }
+  if (id == "n" || id == "n-ng" || id == "xattrnames") return std::string(text.substr(0, text.find('\0')));
+  if (id != "iuid" && id != "igid" && id != "imode") return EncodeHex(field);
+  std::uint64_t number = 0;
+  for (std::size_t i = field.size(); i > 0; --i) number = number << 8 | field[i - 1];
+  return std::to_string(number);
+}
+
+BytesView TakeSized(ByteReader& reader) {
+  return reader.Take(reader.TakeU32Le().value()).value();
+}
+
+}  // namespace
+
+std::string ImaAscii(BytesView log) {
+  ByteReader reader(log, Reason::kImaLogMalformed, "log of a test");
+  std::string ascii;
+  while (reader.remaining() > 0) {
+    const std::string pcr = std::to_string(reader.TakeU32Le().value());
+    ascii += (pcr.size() < 2 ? " " : "") + pcr + " " + EncodeHex(reader.Take(20).value()) + " ";
+    const std::string name(AsText(TakeSized(reader)));
+    ascii += name;
+    const bool legacy = name == "ima";
+    if (!legacy) (void)reader.TakeU32Le().value();
+    for (const std::string& id : Split(FormatOf(name))) {
+      const BytesView field = legacy && id == "d" ? reader.Take(20).value() : TakeSized(reader);
+      ascii += " " + FieldText(id, field);
+    }
+    ascii += "\n";
+  }
+  return ascii;
+}
+
 Bytes ImaLog::Extended(std::size_t entry, HashAlgorithm bank) const {
   return extended_.at(entry).at(bank);
 }

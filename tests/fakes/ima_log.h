@@ -78,4 +78,7 @@ class ImaLog {
   std::vector<std::map<HashAlgorithm, Bytes>> extended_;
 };
 
+// A little-endian binary log as ima_ascii_measurements_show prints it; precondition: frames of known fields.
+[[nodiscard]] std::string ImaAscii(BytesView log);
+
 }  // namespace gatehouse::fakes

@@ -158,11 +158,13 @@ TEST(Adversarial_M1, TemplateDataThatDoesNotHashToTheTemplateHash) {
     ImaReplay replay = Replaying();
     std::size_t visited = 0;
     auto taken = replay.Advance(changed, [&](const ImaEntry&) { ++visited; });
-    ASSERT_FALSE(taken.ok()) << offset;
-    // Lengths and names of the frame are read before anything is hashed; all else is the hash's.
+    // Lengths and names of the frame are read before anything is hashed: another length may be waited for. All else is
+    // the hash's.
     const bool frame = offset >= log.Offset(1) + 24 && offset < log.Offset(1) + 24 + 4 + 6 + 4;
-    if (!frame) EXPECT_EQ(Token(taken.error().reason), Token(Reason::kImaTemplateMismatch)) << offset;
-    EXPECT_EQ(taken.error().where.substr(0, 7), "entry 1") << taken.error().ToString();
+    if (!frame) ExpectReason(taken, Reason::kImaTemplateMismatch);
+    if (!taken.ok()) {
+      EXPECT_EQ(taken.error().where.substr(0, 7), "entry 1") << taken.error().ToString();
+    }
     EXPECT_EQ(visited, 1U);
     EXPECT_EQ(replay.count(), 1U);
     EXPECT_EQ(replay.Pcr(kSha256), log.PcrAt(1, kSha256));
@@ -521,7 +523,7 @@ TEST(Adversarial_M12, AMillionEntriesAreBounded) {
   log.Files(2000);
   ImaReplay replay = Replaying({kSha1, kSha256});
   std::size_t visited = 0;
-  const ImaReplay::Visit visit = [&](const ImaEntry& e) { visited += e.path.empty() ? 0 : 1; };
+  const ImaReplay::Visit visit = [&](const ImaEntry& e) { visited += e.path.empty() ? 0U : 1U; };
   const VerifiedTpmClaims quote = QuoteOf({{kSha1, {{10, Bytes(20, 1)}}}, {kSha256, {{10, Bytes(32, 1)}}}});
   const auto allocated = [&](BytesView piece) {
     const std::size_t before = allocations;

@@ -93,11 +93,28 @@ TEST(ImaVectors, CommittedLogs) {
   }
 }
 
-TEST(ImaVectors, CommittedAsciiIsPutBackToTheBinary) {
-  const path folder = TestData() / "s-imasig-tis-sha256";
-  auto binary = evidence::ima::AsciiToBinary(Read(folder / "ima-before.ascii"));
+// A log with a name that has a line break cannot be put back; a shorter one, up to that name, is.
+void ExpectAsciiOf(const Bytes& text, const Bytes& log) {
+  auto binary = evidence::ima::AsciiToBinary(text);
+  const std::size_t broken = AsText(text).find("/root/new\nline");
+  if (broken == std::string_view::npos) {
+    ASSERT_TRUE(binary.ok()) << binary.error().ToString();
+    EXPECT_EQ(*binary, log);
+    return;
+  }
+  ExpectReason(binary, Reason::kImaLogMalformed);
+  const std::size_t lines = AsText(text).rfind('\n', broken) + 1;
+  binary = evidence::ima::AsciiToBinary(BytesView(text).first(lines));
   ASSERT_TRUE(binary.ok()) << binary.error().ToString();
-  EXPECT_EQ(*binary, Read(folder / "ima-before.bin"));
+  ASSERT_GT(binary->size(), 1000U);
+  EXPECT_EQ(*binary, ToBytes(BytesView(log).first(binary->size())));
+}
+
+TEST(Adversarial_M5, CommittedAsciiIsPutBackUpToALineBreakInAName) {
+  const path folder = TestData() / "s-imasig-tis-sha256";
+  const Bytes text = Read(folder / "ima-before.ascii");
+  EXPECT_NE(AsText(text).find("/root/new\nline"), std::string_view::npos);
+  ExpectAsciiOf(text, Read(folder / "ima-before.bin"));
 }
 
 TEST(Adversarial_M13, RealLogOfAnotherMachine) {
@@ -136,11 +153,9 @@ TEST(ImaVectors, EveryMeasuredBootInEveryBank) {
       // All of it: nothing came between the log and the PCRs.
       const std::string count(AsText(Read(folder / ("ima-" + when + ".count"))));
       EXPECT_EQ(replay.count(), std::stoul(count));
-      auto binary = evidence::ima::AsciiToBinary(Read(folder / ("ima-" + when + ".ascii")));
-      ASSERT_TRUE(binary.ok()) << binary.error().ToString();
-      EXPECT_EQ(*binary, log);
+      ExpectAsciiOf(Read(folder / ("ima-" + when + ".ascii")), log);
     }
-    padded += PaddedByDmesg(folder) ? 1 : 0;
+    padded += PaddedByDmesg(folder) ? 1U : 0U;
   }
   EXPECT_GT(padded, 0U);
   EXPECT_LT(padded, cases.size());
