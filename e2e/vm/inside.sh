@@ -8,7 +8,7 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 SUITE=$(cd "$HERE/../suite" && pwd)
 PATH=$BIN:$PATH:/usr/sbin:/sbin
 # shellcheck source=/dev/null
-for part in "$HERE"/../local/lib/{common,private,pki}.sh "$SUITE"/lib/{common,expect,processes,tpm}.sh "$HERE"/lib/*.sh; do
+for part in "$HERE"/../local/lib/{common,private,pki}.sh "$SUITE"/lib/{common,expect,processes,tpm,policies,measured}.sh "$HERE"/lib/*.sh; do
   . "$part"
 done
 

@@ -70,9 +70,9 @@ borrowed_tpm() {
   for part in '' .ctrl; do ln "$(tpm_socket 3)$part" "$(tpm_socket 2)$part" || return 1; done
   cp -r "$(measurements 3)"/. "$(measurements 2)"
   K label node "$(node 2)" gatehouse-e2e/agent=yes >/dev/null
-  eventually 40 agent_says 2 node-conflict
-  WORDS="its agent: $(KG logs "$(agent_on 2)" | grep node-conflict | tail -1)"
-  agent_says 2 node-conflict && ! verdict_is 2 Trusted || return 1
+  eventually 40 agent_says 2 tpm-in-use
+  WORDS="its agent: $(KG logs "$(agent_on 2)" | grep tpm-in-use | tail -1)"
+  agent_says 2 tpm-in-use && ! verdict_is 2 Trusted || return 1
   local first=$WORDS
   refused node-unknown "$(node 2)" -- create demo "$(pod refused "$(pinned signed)" "$(bound_to 2)")" --dry-run=server || return 1
   WORDS="$first / $WORDS"

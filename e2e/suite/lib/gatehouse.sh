@@ -109,6 +109,7 @@ S
   chmod +x "$STATE/plugins/kubectl-gatehouse"
 }
 kubectl_gatehouse() { PATH=$STATE/plugins:$PATH KUBECONFIG=$KUBECONFIG_FILE kubectl gatehouse "$@"; }
+gatehouse_cli() { "$STATE/plugins/kubectl-gatehouse" "$@"; }
 
 collect_gatehouse_logs() {
   local pod

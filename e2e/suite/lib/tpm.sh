@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # A software TPM 2.0 per node, manufactured with endorsement certificates by a CA
-# of this run, and booted by replaying the measurements of a made-up boot.
+# of this run, and booted by replaying the measurements of a boot that was recorded in a
+# virtual machine.
 #
 # The node finds the socket in /run/gatehouse-tpm, its own folder of the provider; the TPM's own state is not there.
 
@@ -67,15 +68,15 @@ tpm() {
   TPM2TOOLS_TCTI=swtpm:path=$(tpm_socket "$n") timeout 5 "$@"
 }
 
-# The firmware's and the kernel's part: extend the PCRs, leave the logs where the
-# node finds them.
-measure_boot() {
-  local extends
-  mapfile -t extends < <("$SUITE/tpm/measured_boot.py" "$(measurements "$1")")
-  eventually 20 tpm "$1" tpm2_pcrextend "${extends[@]}"
+# measured N VERB ARGS...: the firmware's and the kernel's part (tpm/measurements.py): leave the logs where the node finds them, extend the PCRs.
+measured() {
+  local extends n=$1 verb=$2
+  shift 2
+  mapfile -t extends < <("$SUITE/tpm/measurements.py" "$verb" "$(measurements "$n")" "$@")
+  [ ${#extends[@]} = 0 ] || eventually 20 tpm "$n" tpm2_pcrextend "${extends[@]}"
 }
 
-boot_tpm() { power_on_tpm "$1" && measure_boot "$1"; }
+boot_tpm() { power_on_tpm "$1" && measured "$1" boot; }
 
 # reboot_tpm N: what an orderly restart of the machine does to its TPM. Without the
 # shutdown its clock would not be safe for some seconds, and no quote believed.
@@ -96,4 +97,21 @@ pcr_values() {
   shift
   tpm "$n" tpm2_pcrread "sha256:$(IFS=,; echo "$*")" |
     sed -nE 's/^ *([0-9]+) *: *0x([0-9A-Fa-f]{64})$/\1 \2/p' | tr 'A-F' 'a-f'
+}
+
+# lying_tpm N LIE: from now on somebody (tpm/liar.py) is between the node and its TPM.
+lying_tpm() {
+  local socket
+  socket=$(tpm_socket "$1")
+  mv "$socket" "$socket.real"
+  start "liar$1" "$SUITE/tpm/liar.py" "$socket" "$socket.real" "$2"
+  wait_for 5 "the one in the middle" test -S "$socket"
+}
+
+honest_tpm() {
+  local socket
+  socket=$(tpm_socket "$1")
+  stop "liar$1"
+  rm -f "$socket"
+  mv "$socket.real" "$socket"
 }

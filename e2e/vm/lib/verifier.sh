@@ -1,7 +1,8 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # other files read what is set here
 # gatehouse-webhook with its policies in a folder, and this script in the place of the API server that asks it.
 
 POLICIES=$STATE/policies
+VALIDITY=10m
 
 token_of() { cat "$STATE/tokens/$1"; }
 
@@ -64,53 +65,4 @@ bind_pod() {
   [ "$(jq -r .response.allowed <<<"$answer")" = true ]
 }
 
-# trust_root: whoever made the machines' TPMs.
-trust_root() {
-  cat <<Y
-apiVersion: gatehouse.dev/v1alpha1
-kind: TrustRoot
-metadata: {name: swtpm}
-spec:
-  tpm:
-    certificates: |
-$(indent 6 <"$STATE/tpm-ca/roots.pem")
-Y
-}
-
-# boot_values NAME LOG COMMAND_LINE: what a good machine's log proposes as reference values.
-boot_values() {
-  program gatehouse measure boot --log "$2" --name "$1" --set first-boot --command-line "$3" |
-    awk -v RS='---\n' '/(^|\n)kind: ReferenceValues\n/ { print }'
-}
-
-# file_values NAME: the files of the root file system, as sha256sum lists them.
-file_values() {
-  cat <<Y
-apiVersion: gatehouse.dev/v1alpha1
-kind: ReferenceValues
-metadata: {name: $1}
-spec:
-  sets:
-  - name: root
-    tpm:
-      ima:
-        sha256sums: |
-$(indent 10 <"$STATE/root.sha256")
-Y
-}
-
-# node_policy NODE SECURE_BOOT: what its boot and its programs may be.
-node_policy() {
-  cat <<Y
-apiVersion: gatehouse.dev/v1alpha1
-kind: NodePolicy
-metadata: {name: $1}
-spec:
-  nodes: [{glob: $1}]
-  tpm:
-    trustRoots: [swtpm]
-    referenceValues: [$1, root]
-    boot: {secureBoot: $2}
-    ima: {}
-Y
-}
+gatehouse_cli() { program gatehouse "$@"; }
