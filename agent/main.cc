@@ -11,8 +11,11 @@
 #include <cstdlib>
 #include <iostream>
 
+#include "agent/collect/ima_log.h"
 #include "agent/collect/log_file.h"
 #include "agent/config/config.h"
+#include "agent/metrics/listener.h"
+#include "agent/metrics/metrics.h"
 #include "agent/session/attester.h"
 #include "agent/session/credentials.h"
 #include "agent/session/loop.h"
@@ -109,21 +112,38 @@ int Run(const Arguments& arguments, StopSignal& stop) {
     return kUsage;
   }
   Wait wait = [&](Duration duration) {
-    ::malloc_trim(0);  // an IMA log and its encodings were in memory; between attestations the agent is to be small
+    ::malloc_trim(0);  // logs and their encodings were in memory; between attestations the agent is to be small
     return stop.Wait(duration, clock);
   };
+  Metrics metrics;
+  std::unique_ptr<MetricsListener> listener;
+  if (config->metrics_listen && !arguments.once) {
+    auto started = MetricsListener::Start(*config->metrics_listen, [&] { return metrics.Text(); });
+    if (!started.ok()) {
+      log.Failure(telemetry::Level::kError, "cannot start", started.error());
+      return kUsage;
+    }
+    listener = std::move(*started);
+  }
   auto tpm = MakeEsapiDevice(
-      {config->tpm.tcti, config->tpm.ek, config->tpm.ak, config->tpm.state_folder},
+      {config->tpm.tcti, config->tpm.ek, config->tpm.ak, config->tpm.state_folder, config->tpm.given_ak,
+       [&](std::string_view kind, const std::function<void()>& call) {
+         auto begin = clock.Mono();
+         call();
+         metrics.ObserveTpm(kind, clock.Mono() - begin);
+       }},
       [&](Duration pause) { static_cast<void>(stop.Wait(pause, clock)); }, log);
-  LogFile event_log("event log", config->event_log, limits::kEventLogBytes, log);
-  LogFile ima_log("IMA log", config->ima_log, limits::kImaLogBytes, log);
-  Attester attester({config->node, config->server.url, *tpm, event_log, ima_log, [&] { return credentials.Connect(); },
-                     [&] { return credentials.Token(); }, clock, log});
+  auto count = [&metrics](const char* source) { return [&metrics, source] { metrics.CountFault(source); }; };
+  LogFile event_log("event log", config->event_log, limits::kEventLogBytes, log, count("event-log"));
+  ImaLog ima_log({config->ima_log, config->ima_encoding}, log, count("ima-log"));
+  LogFile command_line("command line", config->command_line, limits::kCommandLineBytes, log, count("command-line"));
+  Attester attester({config->node, config->server.url, *tpm, event_log, ima_log, command_line, metrics,
+                     [&] { return credentials.Connect(); }, [&] { return credentials.Token(); }, clock, log});
   log.Info("started",
            {{"node", config->node.text()}, {"server", config->server.url.Origin()}, {"tcti", config->tpm.tcti}});
-  if (arguments.once) return Report(attester.Attest(), log) ? kAttested : kNotAttested;
+  if (arguments.once) return Report(attester.Attest(), log, metrics, clock.Wall()) ? kAttested : kNotAttested;
   Pace pace(config->interval, crypto::SystemRandom());
-  AttestForever(attester, pace, wait, log);
+  AttestForever(attester, pace, wait, log, metrics, clock);
   log.Info("ended");
   return kAttested;
 }

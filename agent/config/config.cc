@@ -1,5 +1,8 @@
 #include "agent/config/config.h"
 
+#include <charconv>
+
+#include "agent/metrics/listener.h"
 #include "common/base/encoding.h"
 #include "common/codec/time.h"
 #include "common/codec/yaml.h"
@@ -48,11 +51,87 @@ KeyKind ReadKind(ObjectReader& reader, std::string_view key, KeyKind otherwise) 
   return *text == Name(KeyKind::kRsa2048) ? KeyKind::kRsa2048 : KeyKind::kEccP256;
 }
 
+std::optional<EkKind> ReadEkKind(ObjectReader& reader) {
+  auto text = reader.OptionalString("ek");
+  if (!text || *text == "auto") return std::nullopt;
+  auto kind = ParseEkKind(*text);
+  if (!kind) {
+    std::string names = "auto";
+    for (EkKind known : kEkKinds) names += ", " + std::string(Name(known));
+    reader.Fail("ek", "must be one of " + names + "; not '" + Printable(*text, 32) + "'");
+  }
+  return kind;
+}
+
+// A TPM handle, as hex or as a number, within a range of the TCG's "Registry of Reserved TPM 2.0 Handles".
+struct HandleRange {
+  std::uint32_t first;
+  std::uint32_t last;
+  std::string_view what;
+};
+constexpr HandleRange kPersistent = {0x81000000, 0x81FFFFFF, "a persistent handle, 0x81000000 to 0x81FFFFFF"};
+constexpr HandleRange kNvIndex = {0x01000000, 0x01FFFFFF, "an NV index, 0x01000000 to 0x01FFFFFF"};
+
+std::optional<std::uint32_t> ReadHandle(ObjectReader& reader, std::string_view key, const HandleRange& range) {
+  if (!reader.Has(key)) return std::nullopt;
+  auto view = reader.Raw(key);
+  std::uint64_t value = 0;
+  if (auto number = view->AsUint()) {
+    value = *number;
+  } else if (auto text = view->AsString(); text && text->starts_with("0x")) {
+    std::string_view digits = text->substr(2);
+    auto [stop, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value, 16);
+    if (error != std::errc() || stop != digits.data() + digits.size()) value = 0;
+  }
+  if (value < range.first || value > range.last) {
+    reader.Fail(key, "must be " + std::string(range.what));
+    return std::nullopt;
+  }
+  return static_cast<std::uint32_t>(value);
+}
+
+void ReadGivenAk(ObjectReader& reader, GivenAk& ak) {
+  ak.handle = ReadHandle(reader, "akHandle", kPersistent);
+  ak.template_index = ReadHandle(reader, "akTemplate", kNvIndex);
+  bool has_certificate = reader.Object("akCertificate", Presence::kOptional, [&ak](ObjectReader& inner) {
+    ak.certificate_index = ReadHandle(inner, "nvIndex", kNvIndex);
+    ak.certificate_file = ReadPath(inner, "file");
+    if (inner.ok() && ak.certificate_index.has_value() == ak.certificate_file.has_value()) {
+      inner.Fail("", "needs nvIndex or file, one of them");
+    }
+  });
+  if (ak.handle && ak.template_index) reader.Fail("akTemplate", "says the same as akHandle; one of them");
+  if (has_certificate && !ak.given()) reader.Fail("akCertificate", "needs akHandle or akTemplate: whose is it?");
+  if (ak.given() && reader.Has("ak")) reader.Fail("ak", "is for a key that is made; akHandle and akTemplate are not");
+}
+
 void ReadTpm(ObjectReader& reader, TpmConfig& tpm) {
   tpm.tcti = reader.OptionalString("tcti").value_or(tpm.tcti);
-  tpm.ek = ReadKind(reader, "ek", tpm.ek);
+  tpm.ek = ReadEkKind(reader);
   tpm.ak = ReadKind(reader, "ak", tpm.ak);
   tpm.state_folder = ReadPath(reader, "stateDir").value_or(tpm.state_folder);
+  ReadGivenAk(reader, tpm.given_ak);
+}
+
+// A path, or {path, encoding}.
+void ReadImaLog(ObjectReader& reader, AgentConfig& config) {
+  constexpr std::string_view kKey = "imaLog";
+  if (!reader.Has(kKey)) return;
+  if (reader.view().Find(kKey)->AsString()) {
+    config.ima_log = ReadPath(reader, kKey).value_or(config.ima_log);
+    return;
+  }
+  reader.Object(kKey, Presence::kOptional, [&config](ObjectReader& inner) {
+    config.ima_log = ReadPath(inner, "path").value_or(config.ima_log);
+    auto text = inner.OptionalEnum("encoding", {"auto", "little-endian", "big-endian", "ascii"});
+    if (text) config.ima_encoding = evidence::ima::ParseEncoding(*text);  // nothing for auto
+  });
+}
+
+void ReadMetrics(ObjectReader& reader, std::optional<std::string>& listen) {
+  listen = reader.OptionalString("listen");
+  if (!listen) return reader.Fail("listen", "is required: an address and a port, like 127.0.0.1:9101");
+  if (auto good = CheckListenAddress(*listen); !good.ok()) reader.Fail("listen", good.error().detail);
 }
 
 void ReadInterval(ObjectReader& reader, Duration& interval) {
@@ -96,22 +175,21 @@ Result<AgentConfig> ParseConfig(std::string_view yaml, std::string_view source,
   const codec::JsonDocument& document = documents.front();
   ObjectReader reader(document, document.root(), Reason::kConfigInvalid);
   auto name = ReadNode(reader, node);
-  ServerConfig server;
-  reader.Object("server", Presence::kRequired, [&server](ObjectReader& inner) { ReadServer(inner, server); });
-  TpmConfig tpm;
-  reader.Object("tpm", Presence::kOptional, [&tpm](ObjectReader& inner) { ReadTpm(inner, tpm); });
-  auto event_log = ReadPath(reader, "eventLog");
-  auto ima_log = ReadPath(reader, "imaLog");
-  Duration interval = std::chrono::seconds(60);
-  ReadInterval(reader, interval);
-  telemetry::Level level = telemetry::Level::kInfo;
-  reader.Object("log", Presence::kOptional, [&level](ObjectReader& inner) { ReadLog(inner, level); });
+  if (!name.ok()) {
+    RETURN_IF_ERROR(reader.Finish());  // the same, with its place
+    return std::move(name).error();
+  }
+  AgentConfig config{std::move(*name), {}, {}};
+  reader.Object("server", Presence::kRequired, [&config](ObjectReader& inner) { ReadServer(inner, config.server); });
+  reader.Object("tpm", Presence::kOptional, [&config](ObjectReader& inner) { ReadTpm(inner, config.tpm); });
+  config.event_log = ReadPath(reader, "eventLog").value_or(config.event_log);
+  ReadImaLog(reader, config);
+  config.command_line = ReadPath(reader, "commandLine").value_or(config.command_line);
+  reader.Object("metrics", Presence::kOptional,
+                [&config](ObjectReader& inner) { ReadMetrics(inner, config.metrics_listen); });
+  ReadInterval(reader, config.interval);
+  reader.Object("log", Presence::kOptional, [&config](ObjectReader& inner) { ReadLog(inner, config.level); });
   RETURN_IF_ERROR(reader.Finish());
-  AgentConfig config{std::move(*name), std::move(server), std::move(tpm)};
-  if (event_log) config.event_log = std::move(*event_log);
-  if (ima_log) config.ima_log = std::move(*ima_log);
-  config.interval = interval;
-  config.level = level;
   return config;
 }
 

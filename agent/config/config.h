@@ -9,11 +9,18 @@
 //     tokenFile: FILE                # a projected ServiceAccount token; one of the two must be there
 //   tpm:
 //     tcti: "device:/dev/tpmrm0"
-//     ek: rsa2048                    # or ecc-p256: the endorsement key that has a certificate
+//     ek: auto                       # the endorsement key that has a certificate; or rsa2048, ecc-p256, rsa2048-high,
+//                                    # ecc-p256-high, ecc-p384, ecc-p521, rsa3072, rsa4096
 //     ak: ecc-p256                   # or rsa2048
 //     stateDir: /var/lib/gatehouse-agent
+//     akHandle: 0x81000003           # a persistent attestation key that is there already, in place of one of our own;
+//     akTemplate: 0x01C10001         # or the NV index of the template of one
+//     akCertificate: {nvIndex: 0x01C101D0}   # its certificate; or {file: FILE}
 //   eventLog: /sys/kernel/security/tpm0/binary_bios_measurements
 //   imaLog: /sys/kernel/security/ima/binary_runtime_measurements
+//                                    # or {path: FILE, encoding: auto|little-endian|big-endian|ascii}
+//   commandLine: /proc/cmdline
+//   metrics: {listen: "127.0.0.1:9101"}      # none by default
 //   interval: 60s                    # attest at least this often; the server may ask for more
 //   log: {level: info}
 //
@@ -26,8 +33,10 @@
 #include <string_view>
 
 #include "agent/tpm/device.h"
+#include "agent/tpm/esapi_device.h"
 #include "common/base/clock.h"
 #include "common/base/types.h"
+#include "common/evidence/ima/log.h"
 #include "common/net/http.h"
 #include "common/telemetry/log.h"
 
@@ -43,9 +52,10 @@ struct ServerConfig {
 
 struct TpmConfig {
   std::string tcti = "device:/dev/tpmrm0";
-  KeyKind ek = KeyKind::kRsa2048;
+  std::optional<EkKind> ek = std::nullopt;  // nothing: auto
   KeyKind ak = KeyKind::kEccP256;
   std::filesystem::path state_folder = "/var/lib/gatehouse-agent";
+  GivenAk given_ak = {};
 };
 
 struct AgentConfig {
@@ -54,6 +64,9 @@ struct AgentConfig {
   TpmConfig tpm;
   std::filesystem::path event_log = "/sys/kernel/security/tpm0/binary_bios_measurements";
   std::filesystem::path ima_log = "/sys/kernel/security/ima/binary_runtime_measurements";
+  std::optional<evidence::ima::Encoding> ima_encoding = std::nullopt;  // nothing: auto
+  std::filesystem::path command_line = "/proc/cmdline";
+  std::optional<std::string> metrics_listen = std::nullopt;
   Duration interval = std::chrono::seconds(60);
   telemetry::Level level = telemetry::Level::kInfo;
 };

@@ -6,8 +6,10 @@
 namespace gatehouse::agent {
 namespace {
 
-// An IMA log has tens of megabytes on a busy node, and the verifier replays it before it answers.
+// The verifier replays the logs before it answers.
 constexpr Duration kEvidenceTimeout = std::chrono::seconds(60);
+// A log to which more than a piece is added while it is sent is sent again from where that was; not for ever.
+constexpr int kUploads = 3;
 constexpr std::size_t kShownDetail = 1024;
 
 // What an answer other than 200 means. A proxy or another program on that port answers without our error body.
@@ -69,6 +71,7 @@ Result<session::EvidenceResponse> Attester::Attest() {
   Server server(parts_, std::move(transport));
   bool enrolled = false;
   bool renewed = false;
+  bool begun_again = false;
   for (;;) {
     auto answer = TryOnce(server);
     if (answer.ok()) return answer;
@@ -78,6 +81,9 @@ Result<session::EvidenceResponse> Attester::Attest() {
     } else if (answer.error().reason == Reason::kNonceExpired && !renewed) {
       renewed = true;
       parts_.log.Failure(telemetry::Level::kInfo, "the challenge expired; asking for a new one", answer.error());
+    } else if (answer.error().reason == Reason::kImaLogGap && !begun_again) {
+      begun_again = true;
+      parts_.log.Failure(telemetry::Level::kInfo, "the server wants the IMA log from another place", answer.error());
     } else {
       return answer;
     }
@@ -85,46 +91,104 @@ Result<session::EvidenceResponse> Attester::Attest() {
 }
 
 Result<session::EvidenceResponse> Attester::TryOnce(Server& server) {
-  session::EvidenceRequest evidence;
-  evidence.node = parts_.node.text();
   ASSIGN_OR_RETURN(Bytes name, parts_.tpm.AkName());
   ASSIGN_OR_RETURN(std::vector<HashAlgorithm> banks, parts_.tpm.PcrBanks());
   parts_.tpm.Close();
-  evidence.ak_name = EncodeHex(name);
-  ASSIGN_OR_RETURN(session::ChallengeResponse challenge,
-                   server.Post(session::kChallengePath,
-                               Encode(session::ChallengeRequest{evidence.node, evidence.ak_name, std::move(banks)}),
-                               &session::DecodeChallengeResponse));
-  ASSIGN_OR_RETURN(TpmQuote quote, parts_.tpm.Quote(challenge.nonce, challenge.selection));
+  const std::string ak_name = EncodeHex(name);
+  ASSIGN_OR_RETURN(Begun begun, Begin(server, ak_name, std::move(banks)));
+  ASSIGN_OR_RETURN(TpmQuote quote, parts_.tpm.Quote(begun.challenge.nonce, begun.challenge.selection));
   parts_.tpm.Close();
-  evidence.nonce = std::move(challenge.nonce);
+  session::EvidenceRequest evidence = Collect(ak_name, std::move(begun), std::move(quote));
+  std::size_t event_bytes = evidence.event_log ? evidence.event_log->size() : 0;
+  std::size_t ima_bytes = evidence.ima_log ? evidence.ima_log->size() : 0;
+  std::string body = Encode(evidence);
+  evidence = {};  // in memory once only while the message travels
+  auto answer =
+      server.Post(session::kEvidencePath, std::move(body), &session::DecodeEvidenceResponse, kEvidenceTimeout);
+  if (answer.ok()) {
+    parts_.metrics.CountLogBytes("event", event_bytes);
+    parts_.metrics.CountLogBytes("ima", ima_bytes);
+  }
+  return answer;
+}
+
+Result<Attester::Begun> Attester::Begin(Server& server, const std::string& ak_name, std::vector<HashAlgorithm> banks) {
+  const session::ChallengeRequest request{parts_.node.text(), ak_name, std::move(banks)};
+  std::optional<ImaPiece> ima;
+  for (int uploads = 0;; ++uploads) {
+    ASSIGN_OR_RETURN(session::ChallengeResponse challenge,
+                     server.Post(session::kChallengePath, Encode(request), &session::DecodeChallengeResponse));
+    if (!ima || ima->from != challenge.ima_from) ima = parts_.ima_log.Read(challenge.ima_from);
+    // A log that has not so many entries is another one than the server knows: after a reboot that is for the quote to
+    // say, so its beginning goes with it.
+    if (!ima || !ima->more || ima->from != challenge.ima_from || uploads == kUploads) {
+      return Begun{std::move(challenge), std::move(ima)};
+    }
+    RETURN_IF_ERROR(Upload(server, ak_name, ima));  // which takes time, so that the challenge would be old
+  }
+}
+
+Status Attester::Upload(Server& server, const std::string& ak_name, std::optional<ImaPiece>& ima) {
+  while (ima && ima->more) {
+    session::LogRequest request{parts_.node.text(), ak_name, ima->from, std::string(ima->encoding),
+                                std::move(ima->entries)};
+    std::size_t bytes = request.entries.size();
+    std::string body = Encode(request);
+    request = {};
+    ASSIGN_OR_RETURN(session::LogResponse taken,
+                     server.Post(session::kLogPath, std::move(body), &session::DecodeLogResponse, kEvidenceTimeout));
+    if (taken.next <= ima->from || taken.next > ima->next) {
+      return Error{Reason::kMessageMalformed, "server", "took other entries of the IMA log than those that were sent"};
+    }
+    parts_.metrics.CountLogBytes("ima", bytes);
+    const std::uint64_t next = taken.next;
+    ima = parts_.ima_log.Read(next);
+    if (ima && ima->from != next) return Ok();  // another log meanwhile
+  }
+  return Ok();
+}
+
+session::EvidenceRequest Attester::Collect(const std::string& ak_name, Begun begun, TpmQuote quote) {
+  session::EvidenceRequest evidence;
+  evidence.node = parts_.node.text();
+  evidence.ak_name = ak_name;
+  evidence.nonce = std::move(begun.challenge.nonce);
   evidence.quote = {std::move(quote.attest), std::move(quote.signature), std::move(quote.pcrs)};
   // After the quote: a log that was read before it could lack entries that the quote covers. Entries beyond it are no
-  // harm, the verifier appraises the log up to where it matches. The whole log, whatever the challenge asks for:
-  // ima_from says so.
+  // harm, the verifier appraises the log up to where it matches.
   evidence.event_log = parts_.event_log.Read();
-  evidence.ima_log = parts_.ima_log.Read();
-  evidence.ima_from = 0;
-  std::string body = Encode(evidence);
-  evidence = {};  // the logs, in memory once only while the message travels
-  return server.Post(session::kEvidencePath, std::move(body), &session::DecodeEvidenceResponse, kEvidenceTimeout);
+  if (auto line = parts_.command_line.Read()) {
+    evidence.command_line = AsText(*line);
+    if (evidence.command_line.ends_with('\n')) evidence.command_line.pop_back();  // /proc/cmdline adds one
+  }
+  if (std::optional<ImaPiece>& ima = begun.ima) {
+    parts_.ima_log.Extend(*ima);
+    evidence.ima_from = ima->from;
+    evidence.ima_encoding = ima->encoding;
+    evidence.ima_complete = ima->entries.empty();
+    if (!ima->entries.empty()) evidence.ima_log = std::move(ima->entries);
+  }
+  return evidence;
 }
 
 Status Attester::Enroll(Server& server) {
   ASSIGN_OR_RETURN(TpmIdentity identity, parts_.tpm.ReadIdentity());
-  if (identity.ek_certificate.empty()) {
-    return Error{Reason::kTpmUnavailable, "tpm",
-                 "the TPM holds no certificate for the endorsement key that tpm.ek names; configure the other kind, or "
-                 "write the manufacturer's certificate to NV index 0x01C00002 (rsa2048) or 0x01C0000A (ecc-p256)"};
+  if (identity.ek_certificate.empty() && identity.ak_certificate.empty()) {
+    parts_.log.Warn(
+        "the TPM holds no certificate: the server must have its endorsement key in an inventory (requireEkHash). If it "
+        "has a certificate for another key, name that in tpm.ek; of a cloud's attestation key, in tpm.akCertificate",
+        {{"node", parts_.node.text()}});
   }
   ASSIGN_OR_RETURN(Bytes name, parts_.tpm.AkName());
   parts_.tpm.Close();
-  ASSIGN_OR_RETURN(
-      session::EnrollResponse challenge,
-      server.Post(session::kEnrollPath,
-                  Encode(session::EnrollRequest{parts_.node.text(), identity.ek_certificate, identity.ek_intermediates,
-                                                identity.ek_public, identity.ak_public}),
-                  &session::DecodeEnrollResponse));
+  const session::EnrollRequest request{parts_.node.text(),
+                                       std::move(identity.ek_certificate),
+                                       std::move(identity.ek_intermediates),
+                                       std::move(identity.ek_public),
+                                       std::move(identity.ak_public),
+                                       std::move(identity.ak_certificate)};
+  ASSIGN_OR_RETURN(session::EnrollResponse challenge,
+                   server.Post(session::kEnrollPath, Encode(request), &session::DecodeEnrollResponse));
   ASSIGN_OR_RETURN(Bytes secret, parts_.tpm.Activate(challenge.id_object, challenge.encrypted_secret));
   parts_.tpm.Close();
   ASSIGN_OR_RETURN(session::ActivateResponse bound,

@@ -32,8 +32,9 @@ bool IsTpmCode(TSS2_RC code, TPM2_RC wanted) {
   return (format_one ? tpm_code & (TPM2_RC_FMT1 | 0x3F) : tpm_code) == wanted;
 }
 
-Result<std::unique_ptr<Connection>> Connection::Open(const std::string& tcti, Sleep sleep, telemetry::Logger& log) {
-  std::unique_ptr<Connection> connection(new Connection(std::move(sleep), log));
+Result<std::unique_ptr<Connection>> Connection::Open(const std::string& tcti, Sleep sleep, telemetry::Logger& log,
+                                                     Observe observe) {
+  std::unique_ptr<Connection> connection(new Connection(std::move(sleep), log, std::move(observe)));
   TSS2_RC code = Tss2_TctiLdr_Initialize(tcti.c_str(), &connection->tcti_);
   if (code != TSS2_RC_SUCCESS) return TpmError("cannot connect to " + tcti, code);
   code = Esys_Initialize(&connection->esys_, connection->tcti_, nullptr);
@@ -47,12 +48,20 @@ Connection::~Connection() {
   if (tcti_ != nullptr) Tss2_TctiLdr_Finalize(&tcti_);
 }
 
-TSS2_RC Connection::Call(const std::function<TSS2_RC(ESYS_CONTEXT*)>& command) const {
-  return CallWhileBusy([&] { return command(esys_); }, sleep_);
+TSS2_RC Connection::Call(const std::function<TSS2_RC(ESYS_CONTEXT*)>& command, std::string_view kind) const {
+  TSS2_RC code = TSS2_RC_SUCCESS;
+  auto call = [&] { code = CallWhileBusy([&] { return command(esys_); }, sleep_); };
+  if (observe_) {
+    observe_(kind, call);
+  } else {
+    call();
+  }
+  return code;
 }
 
-Status Connection::Run(std::string_view what, const std::function<TSS2_RC(ESYS_CONTEXT*)>& command) const {
-  TSS2_RC code = Call(command);
+Status Connection::Run(std::string_view what, const std::function<TSS2_RC(ESYS_CONTEXT*)>& command,
+                       std::string_view kind) const {
+  TSS2_RC code = Call(command, kind);
   if (code != TSS2_RC_SUCCESS) return TpmError(what, code);
   return Ok();
 }

@@ -23,31 +23,38 @@ using EsysPtr = std::unique_ptr<T, EsysDeleter>;
 // code without it.
 [[nodiscard]] bool IsTpmCode(TSS2_RC code, TPM2_RC wanted);
 
+inline constexpr std::string_view kQuoteCommand = "quote";
+inline constexpr std::string_view kOtherCommand = "other";
+
 class Connection {
  public:
   // Errors: kTpmUnavailable.
   [[nodiscard]] static Result<std::unique_ptr<Connection>> Open(const std::string& tcti, Sleep sleep,
-                                                                telemetry::Logger& log);
+                                                                telemetry::Logger& log, Observe observe = nullptr);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  // Sends a command, again while the TPM is busy.
-  [[nodiscard]] TSS2_RC Call(const std::function<TSS2_RC(ESYS_CONTEXT*)>& command) const;
+  // Sends a command, again while the TPM is busy. `kind` is for the metrics.
+  [[nodiscard]] TSS2_RC Call(const std::function<TSS2_RC(ESYS_CONTEXT*)>& command,
+                             std::string_view kind = kOtherCommand) const;
   // The same, with an error that says what was tried.
-  [[nodiscard]] Status Run(std::string_view what, const std::function<TSS2_RC(ESYS_CONTEXT*)>& command) const;
+  [[nodiscard]] Status Run(std::string_view what, const std::function<TSS2_RC(ESYS_CONTEXT*)>& command,
+                           std::string_view kind = kOtherCommand) const;
   // Handles from `first` to `last` that exist, ascending, at most `max` of them.
   [[nodiscard]] Result<std::vector<TPM2_HANDLE>> Handles(TPM2_HANDLE first, TPM2_HANDLE last, std::uint32_t max) const;
   [[nodiscard]] Result<std::uint32_t> Property(TPM2_PT property) const;
 
  private:
-  Connection(Sleep sleep, telemetry::Logger& log) : sleep_(std::move(sleep)), log_(log) {}
+  Connection(Sleep sleep, telemetry::Logger& log, Observe observe)
+      : sleep_(std::move(sleep)), log_(log), observe_(std::move(observe)) {}
   [[nodiscard]] Result<bool> HasRoom() const;
   [[nodiscard]] Status MakeRoom() const;
   [[nodiscard]] Status Flush(TPM2_HANDLE handle) const;
 
   Sleep sleep_;
   telemetry::Logger& log_;
+  Observe observe_;
   TSS2_TCTI_CONTEXT* tcti_ = nullptr;
   ESYS_CONTEXT* esys_ = nullptr;
 };

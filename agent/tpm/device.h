@@ -1,7 +1,10 @@
 // The node's TPM, as the attestation session uses it. EsapiDevice (esapi_device.h) is the real one; tests have fakes.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <optional>
+#include <string_view>
 #include <vector>
 
 #include "common/base/types.h"
@@ -14,11 +17,30 @@ enum class KeyKind : std::uint8_t { kRsa2048, kEccP256 };
   return kind == KeyKind::kRsa2048 ? "rsa2048" : "ecc-p256";
 }
 
+// Endorsement keys by the templates of the TCG's EK Credential Profile: of the low range (L-1, L-2) and of the high one
+// (H-1 to H-7; a P-256 key of the high range is not the one of the low).
+enum class EkKind : std::uint8_t {
+  kRsa2048,
+  kEccP256,
+  kRsa2048High,
+  kEccP256High,
+  kEccP384,
+  kEccP521,
+  kRsa3072,
+  kRsa4096,
+};
+// In the order in which one with a certificate is looked for.
+inline constexpr std::array kEkKinds = {EkKind::kRsa2048, EkKind::kEccP256, EkKind::kRsa2048High, EkKind::kEccP256High,
+                                        EkKind::kEccP384, EkKind::kEccP521, EkKind::kRsa3072,     EkKind::kRsa4096};
+[[nodiscard]] std::string_view Name(EkKind kind);  // "rsa2048", "ecc-p256", "rsa2048-high", ...
+[[nodiscard]] std::optional<EkKind> ParseEkKind(std::string_view name);
+
 struct TpmIdentity {
   Bytes ek_certificate;                 // DER; empty if the TPM holds none for this kind of endorsement key
   std::vector<Bytes> ek_intermediates;  // DER; the manufacturer's CA certificates, if the TPM holds any
   Bytes ek_public;                      // TPMT_PUBLIC
   Bytes ak_public;                      // TPMT_PUBLIC
+  Bytes ak_certificate = {};            // DER; empty if none is configured
 };
 
 struct TpmQuote {
@@ -34,8 +56,8 @@ struct TpmQuote {
 class TpmDevice {
  public:
   virtual ~TpmDevice() = default;
-  // The TPM name of the attestation key, which is created if there is none yet or if the TPM was cleared since. Also
-  // kFileUnreadable.
+  // The TPM name of the attestation key, which is created if there is none yet or if the TPM was cleared since, unless
+  // a given one is configured. Also kFileUnreadable.
   [[nodiscard]] virtual Result<Bytes> AkName() = 0;
   // The banks of PCRs that the TPM has allocated and we know, at least one. Also kPcrMissing: none.
   [[nodiscard]] virtual Result<std::vector<HashAlgorithm>> PcrBanks() = 0;

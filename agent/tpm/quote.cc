@@ -37,31 +37,47 @@ struct RawQuote {
   Bytes attest;
   Bytes signature;
   Bytes pcr_digest;
+  HashAlgorithm hash;  // of the signing scheme
 };
+
+// The hash of the scheme: SHA-256 for keys that we make; a given one may have another.
+Result<HashAlgorithm> HashOf(const TPMT_SIGNATURE& signature) {
+  TPM2_ALG_ID id = TPM2_ALG_NULL;
+  if (signature.sigAlg == TPM2_ALG_RSASSA) id = signature.signature.rsassa.hash;
+  if (signature.sigAlg == TPM2_ALG_RSAPSS) id = signature.signature.rsapss.hash;
+  if (signature.sigAlg == TPM2_ALG_ECDSA) id = signature.signature.ecdsa.hash;
+  auto hash = evidence::tpm::HashFromAlgId(id);
+  if (!hash) return Error{Reason::kTpmUnavailable, "tpm", "the attestation key signs with a scheme that is not known"};
+  return *hash;
+}
 
 Result<RawQuote> QuoteOnce(const Connection& connection, ESYS_TR ak, const TPM2B_DATA& nonce,
                            const TPML_PCR_SELECTION& list) {
   EsysPtr<TPM2B_ATTEST> attest;
   EsysPtr<TPMT_SIGNATURE> signature;
-  RETURN_IF_ERROR(connection.Run("quote", [&](ESYS_CONTEXT* esys) {
-    TPMT_SIG_SCHEME own_scheme{};
-    own_scheme.scheme = TPM2_ALG_NULL;
-    TPM2B_ATTEST* attest_out = nullptr;
-    TPMT_SIGNATURE* signature_out = nullptr;
-    TSS2_RC code = Esys_Quote(esys, ak, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &nonce, &own_scheme, &list,
-                              &attest_out, &signature_out);
-    attest.reset(attest_out);
-    signature.reset(signature_out);
-    return code;
-  }));
+  RETURN_IF_ERROR(connection.Run(
+      "quote",
+      [&](ESYS_CONTEXT* esys) {
+        TPMT_SIG_SCHEME own_scheme{};
+        own_scheme.scheme = TPM2_ALG_NULL;
+        TPM2B_ATTEST* attest_out = nullptr;
+        TPMT_SIGNATURE* signature_out = nullptr;
+        TSS2_RC code = Esys_Quote(esys, ak, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &nonce, &own_scheme, &list,
+                                  &attest_out, &signature_out);
+        attest.reset(attest_out);
+        signature.reset(signature_out);
+        return code;
+      },
+      kQuoteCommand));
   TPMS_ATTEST content{};
   std::size_t offset = 0;
   TSS2_RC code = Tss2_MU_TPMS_ATTEST_Unmarshal(attest->attestationData, attest->size, &offset, &content);
   if (code != TSS2_RC_SUCCESS) return TpmError("read the quote", code);
   const TPM2B_DIGEST& digest = content.attested.quote.pcrDigest;
   ASSIGN_OR_RETURN(Bytes signature_bytes, Marshal(*signature));
+  ASSIGN_OR_RETURN(HashAlgorithm hash, HashOf(*signature));
   return RawQuote{ToBytes(BytesView(attest->attestationData, attest->size)), std::move(signature_bytes),
-                  ToBytes(BytesView(digest.buffer, digest.size))};
+                  ToBytes(BytesView(digest.buffer, digest.size)), hash};
 }
 
 // Takes what one TPM2_PCR_Read gave: the values of out's PCRs, in its order, low PCR first. Clears those bits in
@@ -130,9 +146,9 @@ Result<PcrValues> ReadPcrs(const Connection& connection, TPML_PCR_SELECTION rema
 }
 
 // Part 3, TPM2_Quote: the digest is over the concatenation of the selected PCRs in the order of the selection; its hash
-// is that of the signing scheme, SHA-256 for our keys.
-Bytes DigestOf(const PcrSelections& selections, const PcrValues& values) {
-  crypto::Hasher hasher(HashAlgorithm::kSha256);
+// is that of the signing scheme.
+Bytes DigestOf(const PcrSelections& selections, const PcrValues& values, HashAlgorithm hash) {
+  crypto::Hasher hasher(hash);
   for (const auto& selection : selections) {
     auto bank = values.find(selection.bank);
     if (bank == values.end()) continue;
@@ -183,7 +199,7 @@ Result<TpmQuote> QuoteWithValues(const Connection& connection, ESYS_TR ak, Bytes
   for (int attempt = 0; attempt < kQuoteAttempts; ++attempt) {
     ASSIGN_OR_RETURN(RawQuote quote, QuoteOnce(connection, ak, data, list));
     ASSIGN_OR_RETURN(PcrValues values, ReadPcrs(connection, list));
-    if (DigestOf(selections, values) == quote.pcr_digest) {
+    if (DigestOf(selections, values, quote.hash) == quote.pcr_digest) {
       return TpmQuote{std::move(quote.attest), std::move(quote.signature), std::move(values)};
     }
   }

@@ -78,10 +78,12 @@ TEST(WriteFileTest, FailureKeepsTheOldContent) {
 TEST(LogFileTest, SaysOnceThatALogIsMissingAndOnceThatItIsBack) {
   TempFolder folder;
   CapturedLog captured;
-  LogFile log("IMA log", folder / "ima", 10, captured.log());
+  int faults = 0;
+  LogFile log("event log", folder / "ima", 10, captured.log(), [&faults] { ++faults; });
   EXPECT_FALSE(log.Read().has_value());
   EXPECT_FALSE(log.Read().has_value());
   EXPECT_EQ(captured.Count("cannot be sent"), 1U);
+  EXPECT_EQ(faults, 2);
   WriteText(folder / "ima", "entries");
   EXPECT_EQ(log.Read(), ToBytes("entries"));
   EXPECT_EQ(log.Read(), ToBytes("entries"));
@@ -94,7 +96,7 @@ TEST(LogFileTest, SaysOnceThatALogIsMissingAndOnceThatItIsBack) {
 TEST(LogFileTest, EmptyAndOversizedLogsAreNotSent) {
   TempFolder folder;
   CapturedLog captured;
-  LogFile log("IMA log", folder / "ima", 10, captured.log());
+  LogFile log("event log", folder / "ima", 10, captured.log());
   WriteText(folder / "ima", "");
   EXPECT_FALSE(log.Read().has_value());
   WriteText(folder / "ima", "eleven byte");

@@ -1,5 +1,6 @@
 #include "agent/session/pace.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "agent/session/loop.h"
@@ -89,8 +90,11 @@ class LoopTest : public testing::Test {
   SoftwareDevice device_{manufacturer_};
   FakeService service_{{manufacturer_.certificate()}, {}, clock_};
   LogFile no_log_{"log", "/nonexistent/log", 1, captured_.log()};
+  ImaLog no_ima_log_{{"/nonexistent/ima"}, captured_.log(), [this] { metrics_.CountFault("ima-log"); }};
+  Metrics metrics_;
   Attester attester_{{*NodeName::Parse("node-a"), *net::Url::Parse("https://server", Reason::kUsage), device_, no_log_,
-                      no_log_, [this]() -> Result<std::unique_ptr<net::HttpTransport>> { return service_.Connect(); },
+                      no_ima_log_, no_log_, metrics_,
+                      [this]() -> Result<std::unique_ptr<net::HttpTransport>> { return service_.Connect(); },
                       [] { return Result<std::string>(std::string()); }, clock_, captured_.log()}};
 };
 
@@ -104,7 +108,7 @@ TEST_F(LoopTest, AttestsUntilToldToEnd) {
         pauses.push_back(pause);
         return pauses.size() < 3;
       },
-      captured_.log());
+      captured_.log(), metrics_, clock_);
   EXPECT_EQ(pauses, (std::vector<Duration>(3, seconds(30))));
   EXPECT_EQ(service_.CountOf(session::kEvidencePath), 3U);
 }
@@ -120,7 +124,7 @@ TEST_F(LoopTest, GoesOnAfterFailures) {
         if (pauses.size() == 3) device_.broken.reset();
         return pauses.size() < 4;
       },
-      captured_.log());
+      captured_.log(), metrics_, clock_);
   EXPECT_EQ(pauses, (std::vector<Duration>{seconds(1), seconds(2), seconds(4), seconds(60)}));
   EXPECT_EQ(captured_.Count("\"reason\":\"tpm-unavailable\""), 3U);
   EXPECT_EQ(captured_.Count("\"status\":\"affirming\""), 1U);
@@ -128,20 +132,40 @@ TEST_F(LoopTest, GoesOnAfterFailures) {
 
 TEST_F(LoopTest, VerdictIsLoggedWithItsFindings) {
   session::EvidenceResponse verdict{"t", "contraindicated", {"pcr-mismatch: PCR 7", "two\nlines"}, 1};
-  EXPECT_FALSE(Report(verdict, captured_.log()));
+  EXPECT_FALSE(Report(verdict, captured_.log(), metrics_, clock_.Wall()));
   EXPECT_EQ(captured_.Count("\"status\":\"contraindicated\""), 1U);
   EXPECT_EQ(captured_.Count("pcr-mismatch: PCR 7"), 1U);
   EXPECT_EQ(captured_.Count("\n"), 3U);
-  EXPECT_TRUE(Report(session::EvidenceResponse{"t", "affirming", {}, 1}, captured_.log()));
-  EXPECT_FALSE(Report(Error{Reason::kOverloaded, "", ""}, captured_.log()));
+  EXPECT_TRUE(Report(session::EvidenceResponse{"t", "affirming", {}, 1}, captured_.log(), metrics_, clock_.Wall()));
+  EXPECT_FALSE(Report(Error{Reason::kOverloaded, "", ""}, captured_.log(), metrics_, clock_.Wall()));
+}
+
+// A label is never a text that the server chose.
+TEST_F(LoopTest, OutcomesAreCounted) {
+  EXPECT_THAT(metrics_.Text(), testing::HasSubstr("last_success_timestamp_seconds 0\n"));
+  Report(session::EvidenceResponse{"t", "evil\"} 1\n", {}, 1}, captured_.log(), metrics_, clock_.Wall());
+  Report(session::EvidenceResponse{"t", "warning", {}, 1}, captured_.log(), metrics_, clock_.Wall());
+  Report(Error{Reason::kTpmUnavailable, "", ""}, captured_.log(), metrics_, clock_.Wall());
+  EXPECT_THAT(metrics_.Text(), testing::HasSubstr("last_success_timestamp_seconds 0\n"));
+  Report(session::EvidenceResponse{"t", "affirming", {}, 1}, captured_.log(), metrics_, clock_.Wall());
+  std::string text = metrics_.Text();
+  for (const char* outcome : {"other", "warning", "tpm-unavailable", "affirming"}) {
+    EXPECT_THAT(text,
+                testing::HasSubstr("gatehouse_agent_attestations_total{outcome=\"" + std::string(outcome) + "\"} 1\n"));
+  }
+  EXPECT_THAT(text, testing::Not(testing::HasSubstr("evil")));
+  auto seconds = std::chrono::duration_cast<std::chrono::seconds>(clock_.Wall().time_since_epoch()).count();
+  EXPECT_THAT(text, testing::HasSubstr("last_success_timestamp_seconds " + std::to_string(seconds) + "\n"));
 }
 
 TEST_F(LoopTest, AbsentLogsAreLoggedOnce) {
   Pace pace(minutes(1), Always(0));
   int rounds = 0;
   AttestForever(
-      attester_, pace, [&](Duration) { return ++rounds < 5; }, captured_.log());
-  EXPECT_EQ(captured_.Count("a measurement log cannot be sent"), 1U);
+      attester_, pace, [&](Duration) { return ++rounds < 5; }, captured_.log(), metrics_, clock_);
+  EXPECT_EQ(captured_.Count("cannot be sent"), 2U);  // of each source
+  EXPECT_THAT(metrics_.Text(), testing::HasSubstr("gatehouse_agent_source_faults_total{source=\"ima-log\"} 5\n"));
+  EXPECT_THAT(metrics_.Text(), testing::HasSubstr("{outcome=\"affirming\"} 5\n"));
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 
 #include "common/base/encoding.h"
 #include "common/crypto/hash.h"
+#include "common/evidence/ima/log.h"
 
 namespace gatehouse::agent {
 
@@ -53,6 +54,18 @@ void WriteText(const std::filesystem::path& path, std::string_view text) {
   std::ofstream(path, std::ios::binary | std::ios::trunc) << text;
 }
 
+std::optional<std::uint64_t> CountEntries(BytesView bytes, std::string_view encoding) {
+  evidence::ima::FrameReader reader(*evidence::ima::ParseEncoding(encoding));
+  std::uint64_t count = 0;
+  while (!bytes.empty()) {
+    auto found = reader.Next(bytes);
+    if (!found.ok() || !*found) return std::nullopt;
+    bytes = bytes.subspan((*found)->size);
+    ++count;
+  }
+  return count;
+}
+
 SoftwareDevice::SoftwareDevice(const fakes::TestCa& manufacturer)
     : ak(tpm.CreateAk()), ek_certificate(tpm.IssueEkCertificate(manufacturer).der) {}
 
@@ -72,7 +85,7 @@ Result<TpmIdentity> SoftwareDevice::ReadIdentity() {
   open = true;
   if (broken) return *broken;
   ++identity_reads;
-  return TpmIdentity{ek_certificate, {}, tpm.ek().area().bytes, ak.area().bytes};
+  return TpmIdentity{ek_certificate, {}, tpm.ek().area().bytes, ak.area().bytes, ak_certificate};
 }
 
 Result<Bytes> SoftwareDevice::Activate(BytesView id_object, BytesView encrypted_secret) {
@@ -106,6 +119,7 @@ net::HttpResponse FakeService::Handle(std::string_view path, std::string_view bo
   if (path == session::kEnrollPath) answer = Enroll(body);
   if (path == session::kActivatePath) answer = Activate(body);
   if (path == session::kChallengePath) answer = Challenge(body);
+  if (path == session::kLogPath) answer = Log(body);
   if (path == session::kEvidencePath) answer = Evidence(body);
   if (!answer.ok()) return Refuse(answer.error());
   return {200, {}, std::move(*answer)};
@@ -116,7 +130,7 @@ std::unique_ptr<net::HttpTransport> FakeService::Connect() {
    public:
     explicit Transport(FakeService& service) : service_(service) {}
     Result<net::HttpResponse> Send(const net::HttpRequest& request, const Deadline&) override {
-      service_.requests.push_back(request);
+      if (service_.keep_requests) service_.requests.push_back(request);
       if (service_.intercept) {
         if (auto answer = service_.intercept(request)) return std::move(*answer);
       }
@@ -138,14 +152,23 @@ Result<std::string> FakeService::Enroll(std::string_view body) {
   ASSIGN_OR_RETURN(auto ek, evidence::tpm::ParsePublic(request.ek_public));
   ASSIGN_OR_RETURN(auto ak, evidence::tpm::ParsePublic(request.ak_public));
   RETURN_IF_ERROR(verify::tpm::CheckAttestationKey(ak));
-  ASSIGN_OR_RETURN(auto certificate, crypto::Certificate::FromDer(request.ek_certificate));
-  std::vector<crypto::Certificate> intermediates = intermediates_;
+  verify::tpm::PresentedEndorsement presented{ek, ak, std::nullopt, std::nullopt, {}};
+  if (!request.ek_certificate.empty()) {
+    ASSIGN_OR_RETURN(presented.ek_certificate, crypto::Certificate::FromDer(request.ek_certificate));
+  }
+  if (!request.ak_certificate.empty()) {
+    ASSIGN_OR_RETURN(presented.ak_certificate, crypto::Certificate::FromDer(request.ak_certificate));
+  }
   for (const Bytes& der : request.ek_intermediates) {
     ASSIGN_OR_RETURN(auto intermediate, crypto::Certificate::FromDer(der));
-    intermediates.push_back(std::move(intermediate));
+    presented.intermediates.push_back(std::move(intermediate));
   }
-  ASSIGN_OR_RETURN(auto endorsement,
-                   verify::tpm::VerifyEndorsement(ek, certificate, intermediates, roots_, clock_.Wall()));
+  verify::tpm::EndorsementRules rules;
+  rules.roots = roots_;
+  rules.intermediates = intermediates_;
+  rules.ak_certificates = ak_certificates;
+  rules.now = clock_.Wall();
+  ASSIGN_OR_RETURN(auto endorsement, verify::tpm::VerifyEndorsement(presented, rules));
   ASSIGN_OR_RETURN(NodeName node, NodeName::Parse(request.node));
   ASSIGN_OR_RETURN(auto ticket, challenger_.IssueTicket(node, endorsement.fingerprint(), request.ak_public));
   ASSIGN_OR_RETURN(auto credential, verify::tpm::MakeCredential(endorsement, verify::tpm::ComputeName(ak),
@@ -181,9 +204,26 @@ Result<std::string> FakeService::Challenge(std::string_view body) {
   return Encode(session::ChallengeResponse{challenger_.IssueNonce(node, name), selection, ima_from});
 }
 
+Result<std::string> FakeService::Log(std::string_view body) {
+  ASSIGN_OR_RETURN(auto request, session::DecodeLogRequest(body));
+  RETURN_IF_ERROR(Bound(request.node, request.ak_name));
+  if (request.from != ima_from) {
+    return Error{Reason::kImaLogGap, "", "wants " + std::to_string(ima_from) + ", not " + std::to_string(request.from)};
+  }
+  auto count = CountEntries(request.entries, request.encoding);
+  if (!count) return Error{Reason::kImaLogMalformed, "", "not whole entries"};
+  ima_from += *count;
+  piece_sizes.push_back(request.entries.size());
+  if (keep_pieces) Append(pieces, request.entries);
+  return Encode(session::LogResponse{ima_from});
+}
+
 Result<std::string> FakeService::Evidence(std::string_view body) {
   ASSIGN_OR_RETURN(auto request, session::DecodeEvidenceRequest(body));
   ASSIGN_OR_RETURN(const evidence::tpm::PublicArea* ak, Bound(request.node, request.ak_name));
+  if (request.ima_from != 0 && request.ima_from != ima_from) {
+    return Error{Reason::kImaLogGap, "", "wants " + std::to_string(ima_from)};
+  }
   ASSIGN_OR_RETURN(NodeName node, NodeName::Parse(request.node));
   RETURN_IF_ERROR(challenger_.RedeemNonce(node, verify::tpm::ComputeName(*ak), request.nonce));
   std::optional<claims::TpmClock> last;

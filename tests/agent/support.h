@@ -54,6 +54,8 @@ class TempFolder {
 };
 
 void WriteText(const std::filesystem::path& path, std::string_view text);
+// How many whole entries of an IMA log `bytes` are; nothing if they are not.
+[[nodiscard]] std::optional<std::uint64_t> CountEntries(BytesView bytes, std::string_view encoding);
 
 // The agent's TPM, in memory.
 class SoftwareDevice final : public TpmDevice {
@@ -72,6 +74,7 @@ class SoftwareDevice final : public TpmDevice {
   fakes::SoftwareTpm tpm;
   fakes::TpmKey ak;
   Bytes ek_certificate;
+  Bytes ak_certificate;
   std::vector<HashAlgorithm> banks = {HashAlgorithm::kSha1, HashAlgorithm::kSha256};
   bool open = false;
   std::optional<Error> broken;  // what every call answers
@@ -97,10 +100,17 @@ class FakeService {
   evidence::tpm::PcrSelections selection = {{HashAlgorithm::kSha256, 0x3FF}};
   std::string status = "affirming";
   std::int64_t next_ms = 60'000;
+  // The next entry of the IMA log that is wanted: pieces must begin there, and move it. Evidence may begin there or at
+  // 0, and leaves it where it is.
   std::uint64_t ima_from = 0;
+  bool keep_pieces = true;  // in `pieces`
+  Bytes pieces;             // entries that came ahead
+  std::vector<std::size_t> piece_sizes;
+  bool ak_certificates = false;  // are an identity
   // Looks at each request before the service does, and may answer in its place.
   std::function<std::optional<Result<net::HttpResponse>>(const net::HttpRequest&)> intercept;
   std::vector<std::string> paths;
+  bool keep_requests = true;
   std::vector<net::HttpRequest> requests;
   std::vector<HashAlgorithm> last_banks;
   std::optional<session::EvidenceRequest> last_evidence;
@@ -110,6 +120,7 @@ class FakeService {
   [[nodiscard]] Result<std::string> Enroll(std::string_view body);
   [[nodiscard]] Result<std::string> Activate(std::string_view body);
   [[nodiscard]] Result<std::string> Challenge(std::string_view body);
+  [[nodiscard]] Result<std::string> Log(std::string_view body);
   [[nodiscard]] Result<std::string> Evidence(std::string_view body);
   [[nodiscard]] Result<const evidence::tpm::PublicArea*> Bound(const std::string& node,
                                                                const std::string& ak_name) const;

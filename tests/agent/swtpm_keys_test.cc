@@ -14,14 +14,14 @@ using testing::IsEmpty;
 // --- keys
 
 TEST_F(SwtpmTest, EnrolsActivatesAndQuotesWithRsaEkAndEccAk) {
-  auto device = Device(KeyKind::kRsa2048, KeyKind::kEccP256);
+  auto device = Device(EkKind::kRsa2048, KeyKind::kEccP256);
   ExpectGenuine(*device, Chain());
   device->Close();
   ExpectNothingLoaded();
 }
 
 TEST_F(SwtpmTest, EnrolsActivatesAndQuotesWithRsaEkAndRsaAk) {
-  auto device = Device(KeyKind::kRsa2048, KeyKind::kRsa2048);
+  auto device = Device(EkKind::kRsa2048, KeyKind::kRsa2048);
   ExpectGenuine(*device, Chain());
   device->Close();
   ExpectNothingLoaded();
@@ -29,7 +29,7 @@ TEST_F(SwtpmTest, EnrolsActivatesAndQuotesWithRsaEkAndRsaAk) {
 
 // This TPM has no certificate for the P-256 key of the TCG's template: the manufacturer is the test.
 TEST_F(SwtpmTest, EnrolsActivatesAndQuotesWithEccEk) {
-  auto device = Device(KeyKind::kEccP256, KeyKind::kEccP256);
+  auto device = Device(EkKind::kEccP256, KeyKind::kEccP256);
   auto identity = device->ReadIdentity();
   ASSERT_TRUE(identity.ok()) << identity.error().ToString();
   EXPECT_THAT(identity->ek_certificate, IsEmpty());
@@ -125,10 +125,10 @@ TEST_F(SwtpmTest, KeyThatCannotBeKeptIsNotUsed) {
 }
 
 TEST_F(SwtpmTest, KindsOfKeysDoNotMix) {
-  Bytes ecc = *Device(KeyKind::kRsa2048, KeyKind::kEccP256)->AkName();
-  Bytes rsa = *Device(KeyKind::kRsa2048, KeyKind::kRsa2048)->AkName();
+  Bytes ecc = *Device(EkKind::kRsa2048, KeyKind::kEccP256)->AkName();
+  Bytes rsa = *Device(EkKind::kRsa2048, KeyKind::kRsa2048)->AkName();
   EXPECT_NE(ecc, rsa);
-  EXPECT_EQ(*Device(KeyKind::kRsa2048, KeyKind::kEccP256)->AkName(), ecc);
+  EXPECT_EQ(*Device(EkKind::kRsa2048, KeyKind::kEccP256)->AkName(), ecc);
 }
 
 TEST_F(SwtpmTest, EndorsementKeyIsTheSameWithoutItsPersistentHandle) {
@@ -198,7 +198,7 @@ TEST_F(SwtpmTest, LongNvContentIsReadInChunks) {
   Bytes certificate = {0x30, 0x82, 0x07, 0xFC};
   certificate.resize(2048, 0x42);  // twice what one TPM2_NV_Read gives
   ASSERT_TRUE(tpm_->WriteNv(0x01C0000A, certificate).ok());
-  EXPECT_EQ(Device(KeyKind::kEccP256)->ReadIdentity()->ek_certificate, certificate);
+  EXPECT_EQ(Device(EkKind::kEccP256)->ReadIdentity()->ek_certificate, certificate);
 }
 
 // --- credentials
@@ -209,9 +209,7 @@ using Adversarial_Q5 = SwtpmTest;
 TEST_F(Adversarial_Q5, CredentialForAnotherNameIsUnanswered) {
   auto device = Device();
   auto identity = *device->ReadIdentity();
-  auto ek = verify::tpm::VerifyEndorsement(*ParsePublic(identity.ek_public),
-                                           *crypto::Certificate::FromDer(identity.ek_certificate), Chain(), Chain(),
-                                           clock_.Wall());
+  auto ek = Verified(identity, Chain());
   ASSERT_TRUE(ek.ok()) << ek.error().ToString();
   Bytes other = *device->AkName();
   other.back() ^= 1;
@@ -225,9 +223,7 @@ TEST_F(Adversarial_Q5, CredentialForAnotherNameIsUnanswered) {
 TEST_F(SwtpmTest, BrokenCredentialsAreUnanswered) {
   auto device = Device();
   auto identity = *device->ReadIdentity();
-  auto ek = verify::tpm::VerifyEndorsement(*ParsePublic(identity.ek_public),
-                                           *crypto::Certificate::FromDer(identity.ek_certificate), Chain(), Chain(),
-                                           clock_.Wall());
+  auto ek = Verified(identity, Chain());
   auto good = *verify::tpm::MakeCredential(*ek, *device->AkName(), Bytes(32, 1), crypto::SystemRandom());
   Bytes changed = good.id_object;
   changed.back() ^= 1;

@@ -201,7 +201,7 @@ TEST_F(SwtpmTest, ObjectsOfALivingProgramAreLeftAlone) {
   ASSERT_EQ(tpm_->LoadedHandles()->size(), 1U);
   int pauses = 0;
   auto device = MakeEsapiDevice(
-      {tpm_->tcti(), KeyKind::kRsa2048, KeyKind::kEccP256, state()},
+      {tpm_->tcti(), EkKind::kRsa2048, KeyKind::kEccP256, state()},
       [&](Duration) {
         if (++pauses == 3) other->Close();
       },
@@ -316,7 +316,7 @@ TEST_F(SwtpmTest, TwoAgentsAtOnce) {
   std::filesystem::create_directory(tpm_->folder() / "state2");
   auto attest_often = [&](const std::filesystem::path& state_folder) -> std::string {
     auto device = MakeEsapiDevice(
-        {tpm_->tcti(), KeyKind::kRsa2048, KeyKind::kEccP256, state_folder},
+        {tpm_->tcti(), EkKind::kRsa2048, KeyKind::kEccP256, state_folder},
         [](Duration pause) { std::this_thread::sleep_for(pause / 4); }, captured_.log());
     for (int i = 0; i < 30; ++i) {
       auto identity = device->ReadIdentity();
