@@ -82,12 +82,24 @@ Result<registry::CredentialProviders> ProvidersFor(const RegistryOptions& option
 
 }  // namespace
 
-Result<std::unique_ptr<net::HttpTransport>> MakeTransport(const RegistryOptions& options) {
+Result<std::unique_ptr<net::HttpTransport>> MakeTransport(const RegistryOptions& options, Duration exchange_time) {
   ASSIGN_OR_RETURN(auto transport_options, TransportFor(options));
+  transport_options.exchange_time = exchange_time;
   auto transport = net::MakeHttpsTransport(std::move(transport_options));
   if (transport.ok()) return transport;
   bool of_file = transport.error().reason == Reason::kCertificateMalformed;
   return of_file ? transport.error().In(options.ca_file) : transport.error();
+}
+
+Result<registry::Credentials> ReadCredentials(const RegistryOptions& options) {
+  if (options.docker_config.empty()) {
+    if (options.credential_helpers.empty()) return registry::Credentials();
+    return Error{Reason::kUsage, "--credential-helper",
+                 "says who may be run for the file of --docker-config: give both"};
+  }
+  ASSIGN_OR_RETURN(std::string text, ReadTextFile(options.docker_config, limits::kDockerConfigBytes));
+  ASSIGN_OR_RETURN(auto providers, ProvidersFor(options));
+  return registry::Credentials::FromDockerConfig(text, options.docker_config, providers);
 }
 
 std::shared_ptr<const policy::PolicySet> LoadOrComplain(const std::vector<std::string>& paths,
@@ -147,16 +159,7 @@ LocalGate::~LocalGate() = default;
 Result<std::unique_ptr<LocalGate>> LocalGate::Make(const Options& options, std::shared_ptr<const policy::PolicySet> set,
                                                    std::unique_ptr<registry::ImageSource> images) {
   ASSIGN_OR_RETURN(auto transport, MakeTransport(options.registry));
-  registry::Credentials credentials;
-  if (options.registry.docker_config.empty() && !options.registry.credential_helpers.empty())
-    return Error{Reason::kUsage, "--credential-helper",
-                 "says who may be run for the file of --docker-config: give both"};
-  if (!options.registry.docker_config.empty()) {
-    ASSIGN_OR_RETURN(std::string text, ReadTextFile(options.registry.docker_config, limits::kDockerConfigBytes));
-    ASSIGN_OR_RETURN(auto providers, ProvidersFor(options.registry));
-    ASSIGN_OR_RETURN(credentials,
-                     registry::Credentials::FromDockerConfig(text, options.registry.docker_config, providers));
-  }
+  ASSIGN_OR_RETURN(registry::Credentials credentials, ReadCredentials(options.registry));
   const SystemClock clock;
   set = WithTrustFetched(std::move(set), *transport, clock, std::chrono::seconds(options.registry.timeout_seconds));
   auto impl =

@@ -8,6 +8,7 @@
 
 #include "cli/cluster.h"
 #include "common/base/clock.h"
+#include "common/base/limits.h"
 #include "common/gate/gate.h"
 #include "common/policy/loader.h"
 #include "common/registry/client.h"
@@ -77,9 +78,12 @@ struct Options {
 [[nodiscard]] std::shared_ptr<const policy::PolicySet> LoadOrComplain(const std::vector<std::string>& paths,
                                                                       std::vector<Error>* errors);
 
-// To registries and repositories, as the options and the environment's proxy settings say. Errors: kConfigInvalid,
-// those of the CA file.
-[[nodiscard]] Result<std::unique_ptr<net::HttpTransport>> MakeTransport(const RegistryOptions& options);
+// To registries and repositories, as the options and the environment's proxy settings say; `exchange_time`: what one
+// answer may take. Errors: kConfigInvalid, those of the CA file.
+[[nodiscard]] Result<std::unique_ptr<net::HttpTransport>> MakeTransport(
+    const RegistryOptions& options, Duration exchange_time = limits::kRequestTimeout);
+// What may be shown to registries. Errors: kUsage, kConfigInvalid, kFileUnreadable.
+[[nodiscard]] Result<registry::Credentials> ReadCredentials(const RegistryOptions& options);
 
 // A gate over real registries, as the webhook has it, without its memory.
 class LocalGate {

@@ -56,7 +56,7 @@ Status ReadDigests(JsonView digests, const std::string& key, ListReader& list) {
       list.Note("boot_aggregate is not taken over: it is judged by the PCRs that it stands for");
       continue;
     }
-    without += texts.empty() ? 1 : 0;
+    if (texts.empty()) ++without;
     for (const std::string& text : texts) RETURN_IF_ERROR(list.Add(where, text, path));
   }
   if (without > 0) list.Note(std::to_string(without) + " paths have no digest: passed over");

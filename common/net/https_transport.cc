@@ -173,22 +173,22 @@ class HttpsTransport final : public StreamTransport {
     // An exchange's own time begins when its turn has come.
     ASSIGN_OR_RETURN(auto slot, slots_.Acquire(request.url.Origin(), request.url.Authority(), caller_deadline));
     // Which of the two limits comes first decides what its passing is called.
-    bool own_limit = caller_deadline.Remaining() > limits::kRequestTimeout;
-    auto response = SendOnce(request, caller_deadline.Sooner(limits::kRequestTimeout));
+    bool own_limit = caller_deadline.Remaining() > options_.exchange_time;
+    auto response = SendOnce(request, caller_deadline.Sooner(options_.exchange_time));
     if (response.ok() || !own_limit || response.error().reason != Reason::kDeadlineExceeded) return response;
     return OwnLimit(response.error());
   }
 
   Result<HttpResponse> Stream(const HttpRequest& request, const OnBody& on_body, const Deadline& deadline) override {
     // The answer has to begin within what an ordinary exchange has; only its body may last.
-    bool own_limit = deadline.Remaining() > limits::kRequestTimeout;
+    bool own_limit = deadline.Remaining() > options_.exchange_time;
     bool begun = false;
     auto receive = [&](std::string_view piece) {
       begun = true;
       return on_body(piece);
     };
     const OnBody receiver = receive;
-    auto response = StreamOnce(request, {receiver, deadline}, deadline.Sooner(limits::kRequestTimeout));
+    auto response = StreamOnce(request, {receiver, deadline}, deadline.Sooner(options_.exchange_time));
     if (response.ok() || begun || !own_limit || response.error().reason != Reason::kDeadlineExceeded) return response;
     return OwnLimit(response.error());
   }
@@ -201,9 +201,9 @@ class HttpsTransport final : public StreamTransport {
     Headers extra;
   };
 
-  static Error OwnLimit(const Error& error) {
+  [[nodiscard]] Error OwnLimit(const Error& error) const {
     return {Reason::kNetworkUnavailable, error.where,
-            error.detail + " (" + std::to_string(limits::kRequestTimeout.count()) + " s)"};
+            error.detail + " (" + std::to_string(options_.exchange_time.count() / 1000) + " s)"};
   }
 
   Result<Route> RouteOf(const HttpRequest& request) const {

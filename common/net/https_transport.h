@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "common/base/limits.h"
 #include "common/net/http.h"
 
 namespace gatehouse::net {
@@ -40,6 +41,8 @@ struct TransportOptions {
   // signature, and a round trip where it speaks TLS 1.2. The server's certificate is verified again all the same, and
   // nothing is sent early. Not for hosts with a client certificate: some servers end such a handshake.
   bool resume_tls_sessions = false;
+  // One exchange has this at most, or what is left of the caller's deadline.
+  Duration exchange_time = limits::kRequestTimeout;
   // Refuse addresses in loopback, link-local (169.254/16, fe80::/10) and unspecified ranges, also IPv4-mapped, checked
   // after name resolution on the very address that is connected to (so DNS rebinding gains nothing), except for these
   // authorities.
@@ -50,10 +53,9 @@ struct TransportOptions {
 };
 
 // The transport's errors, beside those of HttpTransport::Send: kAddressRefused, and kInternal for a request header that
-// would break the message. One exchange has limits::kRequestTimeout at most; when that passes before the caller's
-// deadline, the error is kNetworkUnavailable. HTTP/1.1 only. Through a proxy the name is the proxy's to resolve, so
-// that deny_local_addresses can judge literal addresses only. Errors: kConfigInvalid, kCertificateMalformed,
-// kKeyMalformed.
+// would break the message. When TransportOptions::exchange_time passes before the caller's deadline, the error is
+// kNetworkUnavailable. HTTP/1.1 only. Through a proxy the name is the proxy's to resolve, so that deny_local_addresses
+// can judge literal addresses only. Errors: kConfigInvalid, kCertificateMalformed, kKeyMalformed.
 [[nodiscard]] Result<std::unique_ptr<HttpTransport>> MakeHttpsTransport(TransportOptions options);
 [[nodiscard]] Result<std::unique_ptr<StreamTransport>> MakeStreamTransport(TransportOptions options);
 
