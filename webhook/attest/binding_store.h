@@ -46,8 +46,8 @@ class BindingStore {
   // blocked node), kTpmInUse, kNodeUnknown (there is no such Node in the cluster), kLimitExceeded, kKubeUnavailable,
   // kInternal (disk, or an enrolment that does not agree with itself).
   [[nodiscard]] virtual Status Bind(Enrolment enrolment) = 0;
-  // Errors: kAkUnbound (never bound, or released by an admin), kNodeConflict (blocked), kNodeUnknown (there is no such
-  // Node in the cluster), kKubeUnavailable (nothing is known yet).
+  // Errors: kAkUnbound (never bound, or released by an admin), kNodeConflict (blocked), kTpmInUse (blocked: two
+  // bindings of one TPM), kNodeUnknown (there is no such Node in the cluster), kKubeUnavailable (nothing is known yet).
   [[nodiscard]] virtual Result<Enrolment> Find(const std::string& node) = 0;
   // Find, for who wants to know only whether.
   [[nodiscard]] virtual Status CheckBound(const std::string& node) {

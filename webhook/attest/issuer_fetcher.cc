@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <memory>
 
 #include "common/base/limits.h"
 #include "common/crypto/revocation.h"
@@ -87,13 +88,18 @@ Chain IssuerFetcher::Get(const std::string& url, const Deadline& deadline) {
       landed_.wait_for(lock, std::min<Duration>(deadline.Remaining(), std::chrono::milliseconds(50)));
     }
   }
+  // Ends the asking, also when it ended by an exception.
+  const auto landed = [this, &url](const void*) {
+    {
+      std::lock_guard lock(mutex_);
+      asking_.erase(url);
+    }
+    landed_.notify_all();
+  };
+  const std::unique_ptr<const void, decltype(landed)> landing(this, landed);
   Chain certificates = Fetch(url, deadline);
-  {
-    std::lock_guard lock(mutex_);
-    asking_.erase(url);
-    Keep(url, {certificates, clock_.Mono() + kKept});
-  }
-  landed_.notify_all();
+  std::lock_guard lock(mutex_);
+  Keep(url, {certificates, clock_.Mono() + kKept});
   return certificates;
 }
 

@@ -76,6 +76,19 @@ TEST(RevocationPointersTest, PlacesThatNoHttpUrlNamesAreNotForgotten) {
   EXPECT_FALSE(issuers_only.others) << "where the issuer's certificate is says nothing of revocation";
 }
 
+TEST(IssuerUrlsTest, HttpUrlsOfIssuersInOrderEachOnce) {
+  const auto leaf =
+      Shared().root.Leaf(LeafSpec("leaf").With("authorityInfoAccess",
+                                               "OCSP;URI:http://ocsp.example/a,caIssuers;URI:http://ca.example/1.cer,"
+                                               "caIssuers;URI:ldap://ca.example/2,caIssuers;URI:https://ca.example/3,"
+                                               "caIssuers;URI:http://ca.example/1.cer,caIssuers;DNS:ca.example,"
+                                               "caIssuers;URI:http://ca.example/4.cer"));
+  EXPECT_THAT(IssuerUrlsOf(leaf.certificate), ElementsAre("http://ca.example/1.cer", "http://ca.example/4.cer"));
+  EXPECT_THAT(IssuerUrlsOf(Shared().good.certificate), IsEmpty());
+  const auto unreadable = Shared().root.Leaf(LeafSpec("leaf").With("authorityInfoAccess", "DER:0500"));
+  EXPECT_THAT(IssuerUrlsOf(unreadable.certificate), IsEmpty());
+}
+
 // --- CRL
 
 Result<RevocationList> Read(const Bytes& der, WallTime now = kPkiNow) {
@@ -95,6 +108,19 @@ TEST(RevocationListTest, TellsTheRevokedFromTheOthers) {
   EXPECT_EQ(status.revoked_at, kPkiNow - kHour);
   EXPECT_EQ(status.invalid_since, kPkiNow - 2 * kHour);
   EXPECT_EQ(list->next_update(), kPkiNow + 24 * kHour);
+}
+
+TEST(RevocationListTest, WhatAListRevokedIsReadAfterItsTimeByWhoAsksForIt) {
+  const Bytes der = MakeCrl(Shared().root, {{.certificate = Shared().bad.certificate, .at = kPkiNow - kHour}});
+  const WallTime later = kPkiNow + 48 * kHour;
+  EXPECT_EQ(Read(der, later).error().reason, Reason::kRevocationUnavailable);
+  auto over = RevocationList::FromDer(der, Shared().root.certificate(), later, true);
+  ASSERT_TRUE(over.ok()) << over.error().ToString();
+  EXPECT_EQ(over->Find(Shared().bad.certificate).state, State::kRevoked);
+  EXPECT_LT(over->next_update(), later);
+  auto future = RevocationList::FromDer(der, Shared().root.certificate(), kPkiNow - 48 * kHour, true);
+  ASSERT_FALSE(future.ok());
+  EXPECT_EQ(future.error().reason, Reason::kRevocationUnavailable);
 }
 
 TEST(RevocationListTest, SaysNothingOfOthersCertificates) {

@@ -50,12 +50,27 @@ TEST_F(ExtensionsTest, ExtendedKeyUsagesInOrder) {
   EXPECT_FALSE(root_.certificate().HasCriticalExtendedKeyUsage());
 }
 
+TEST_F(ExtensionsTest, CriticalExtensions) {
+  EXPECT_TRUE(With("subjectAltName", "critical,DNS:a.example").HasCriticalExtension("2.5.29.17"));
+  EXPECT_FALSE(With("subjectAltName", "DNS:a.example").HasCriticalExtension("2.5.29.17"));
+  EXPECT_FALSE(root_.certificate().HasCriticalExtension("2.5.29.17"));
+  EXPECT_TRUE(With("1.2.3.4", "critical,DER:0500").HasCriticalExtension("1.2.3.4"));
+  EXPECT_FALSE(With("1.2.3.4", "critical,DER:0500").HasCriticalExtension("no oid"));
+}
+
 TEST_F(ExtensionsTest, KeyUsageBits) {
   const auto usage = [&](const char* value) { return With("keyUsage", value).Usage().value(); };
   const Certificate::KeyUsage sign = usage("critical,digitalSignature");
   EXPECT_TRUE(sign.critical && sign.digital_signature);
   EXPECT_FALSE(sign.key_cert_sign || sign.crl_sign || sign.other);
   EXPECT_FALSE(usage("digitalSignature").critical);
+  EXPECT_FALSE(sign.key_encipherment || sign.key_agreement);
+  const Certificate::KeyUsage encipherment = usage("keyEncipherment");
+  EXPECT_TRUE(encipherment.key_encipherment && encipherment.other);
+  EXPECT_FALSE(encipherment.key_agreement || encipherment.digital_signature);
+  const Certificate::KeyUsage agreement = usage("keyAgreement");
+  EXPECT_TRUE(agreement.key_agreement && agreement.other);
+  EXPECT_FALSE(agreement.key_encipherment || agreement.digital_signature);
   const Certificate::KeyUsage ca = usage("keyCertSign,cRLSign");
   EXPECT_TRUE(ca.key_cert_sign && ca.crl_sign);
   EXPECT_FALSE(ca.digital_signature || ca.other);

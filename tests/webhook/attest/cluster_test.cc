@@ -217,8 +217,8 @@ TEST_F(ClusterFixture, Adversarial_Q6_OneTpmForTwoNodes) {
   auto b = Start();
   ASSERT_TRUE(a->Enrol("worker-1", node).ok());
   ASSERT_TRUE(b->Knows("worker-1"));
-  EXPECT_EQ(ReasonOf(a->Enrol("worker-2", node)), Reason::kNodeConflict);
-  EXPECT_EQ(ReasonOf(b->Enrol("worker-2", node)), Reason::kNodeConflict);
+  EXPECT_EQ(ReasonOf(a->Enrol("worker-2", node)), Reason::kTpmInUse);
+  EXPECT_EQ(ReasonOf(b->Enrol("worker-2", node)), Reason::kTpmInUse);
   EXPECT_FALSE(Object("worker-2").has_value());
 }
 
@@ -234,10 +234,10 @@ TEST_F(ClusterFixture, Adversarial_G19_OneTpmBoundTwiceAtTheSameTimeTheLaterIsBl
   ASSERT_TRUE(b->Attest("worker-1", node).ok());
   kube.ClearFaults();
   for (Replica* each : {a.get(), b.get()}) {
-    EXPECT_TRUE(Eventually([&] { return ReasonOf(each->bindings->Find("worker-1")) == Reason::kNodeConflict; }));
+    EXPECT_TRUE(Eventually([&] { return ReasonOf(each->bindings->Find("worker-1")) == Reason::kTpmInUse; }));
     EXPECT_TRUE(each->Knows("worker-2"));
     EXPECT_EQ(each->State("worker-1"), NodeState::kUnknown);
-    EXPECT_EQ(ReasonOf(each->Enrol("worker-1", node)), Reason::kNodeConflict);
+    EXPECT_EQ(ReasonOf(each->Enrol("worker-1", node)), Reason::kTpmInUse);
     ASSERT_EQ(each->bindings->Problems().size(), 1U);
     EXPECT_NE(each->bindings->Problems()[0].detail.find("worker-2"), std::string::npos);
   }

@@ -30,7 +30,9 @@ class StoreTest : public ::testing::Test {
     return keys.try_emplace(number, Tpm(0).CreateAk()).first->second;
   }
   static std::string AkName(int number) { return EncodeHex(Ak(number).name()); }
-  static Enrolment Sample(const std::string& node, int tpm, int ak = 1) {
+  // With the attestation key of the same number as the TPM, or another.
+  static Enrolment Sample(const std::string& node, int tpm, std::optional<int> other_ak = std::nullopt) {
+    const int ak = other_ak.value_or(tpm);
     const fakes::TpmKey& ek = Tpm(tpm).ek();
     return {.node = node,
             .ek = ek.key().Public().Fingerprint(),
@@ -76,7 +78,10 @@ class StoreTest : public ::testing::Test {
 
 TEST_F(StoreTest, EnrolmentRoundTrips) {
   Enrolment sample = Sample("n", 1);
-  sample.last_clock = claims::TpmClock{.clock_ms = 5, .reset_count = 6, .restart_count = 7, .safe = true};
+  sample.last_clock =
+      claims::TpmClock{.clock_ms = 5, .reset_count = 6, .restart_count = 7, .safe = true, .firmware_version = 8};
+  sample.clock_ak = AkName(2);
+  sample.ak_certificate = {9, 9};
   sample.node_uid = "0f5c1a2e";
   auto decoded = DecodeEnrolment(EncodeEnrolment(sample));
   ASSERT_TRUE(decoded.ok()) << decoded.error().ToString();
@@ -84,6 +89,78 @@ TEST_F(StoreTest, EnrolmentRoundTrips) {
   EXPECT_EQ(decoded->last_clock, sample.last_clock);
   EXPECT_EQ(decoded->node_uid, sample.node_uid);
   EXPECT_EQ(decoded->ek_intermediates, sample.ek_intermediates);
+  EXPECT_EQ(decoded->ak_certificate, sample.ak_certificate);
+  EXPECT_EQ(decoded->clock_ak, sample.clock_ak);
+  EXPECT_TRUE(decoded->IsClockOfOtherKey());
+}
+
+// Written before there were certificates of attestation keys, firmware versions, and keys of clocks.
+TEST_F(StoreTest, BindingsOfAnEarlierReleaseAreRead) {
+  Enrolment sample = Sample("n", 1);
+  sample.last_clock = At(5);
+  const std::string text = EncodeEnrolment(sample);
+  for (const char* later : {"akCertificate", "firmware", "\"ak\""}) EXPECT_EQ(text.find(later), std::string::npos);
+  auto decoded = DecodeEnrolment(text);
+  ASSERT_TRUE(decoded.ok()) << decoded.error().ToString();
+  EXPECT_TRUE(decoded->ak_certificate.empty());
+  EXPECT_EQ(decoded->last_clock->firmware_version, 0U);
+  EXPECT_FALSE(decoded->IsClockOfOtherKey());
+}
+
+TEST_F(StoreTest, TpmWithoutACertificateIsBound) {
+  Enrolment sample = Sample("n", 1);
+  sample.ek_certificate.clear();
+  ASSERT_TRUE(Open()->Bind(sample).ok());
+  auto found = Open()->Find("n");
+  ASSERT_TRUE(found.ok()) << found.error().ToString();
+  EXPECT_TRUE(found->ek_certificate.empty());
+}
+
+TEST_F(StoreTest, WhichKeyTheClockIsOfOutlivesARestart) {
+  claims::TpmClock clock = At(100);
+  clock.firmware_version = 7;
+  {
+    auto store = Open();
+    ASSERT_TRUE(store->Bind(Sample("n", 1)).ok());
+    ASSERT_TRUE(store->Advance("n", AkName(1), clock).ok());
+    EXPECT_FALSE(store->Find("n")->IsClockOfOtherKey());
+    ASSERT_TRUE(store->Bind(Sample("n", 1, 2)).ok());
+  }
+  auto store = Open();
+  auto found = store->Find("n");
+  EXPECT_EQ(found->last_clock, clock);
+  EXPECT_EQ(found->clock_ak, AkName(1));
+  EXPECT_TRUE(found->IsClockOfOtherKey());
+  clock.clock_ms += 1;
+  ASSERT_TRUE(store->Advance("n", AkName(2), clock).ok());
+  EXPECT_FALSE(store->Find("n")->IsClockOfOtherKey());
+}
+
+TEST_F(StoreTest, Adversarial_Q6_OneTpmForTwoNodesAndAnotherTpmForOne) {
+  auto store = Open();
+  ASSERT_TRUE(store->Bind(Sample("n", 1)).ok());
+  EXPECT_EQ(store->Bind(Sample("n", 2)).error().reason, Reason::kNodeConflict);
+  EXPECT_EQ(store->Bind(Sample("m", 1)).error().reason, Reason::kTpmInUse);
+  EXPECT_EQ(store->Bind(Sample("m", 1, 3)).error().reason, Reason::kTpmInUse);
+}
+
+// Where only the attestation key is certified, a node may present whatever endorsement key it likes with it.
+TEST_F(StoreTest, Adversarial_Q6_OneAttestationKeyUnderTwoEndorsementKeys) {
+  {
+    auto store = Open();
+    ASSERT_TRUE(store->Bind(Sample("n", 1)).ok());
+    EXPECT_EQ(store->Bind(Sample("m", 2, 1)).error().reason, Reason::kTpmInUse);
+    EXPECT_TRUE(store->Bind(Sample("m", 2, 5)).ok());
+    EXPECT_EQ(store->Bind(Sample("m", 2, 1)).error().reason, Reason::kTpmInUse);
+    // A key that was replaced is nobody's.
+    ASSERT_TRUE(store->Bind(Sample("n", 1, 4)).ok());
+    EXPECT_TRUE(store->Bind(Sample("m", 2, 1)).ok());
+  }
+  auto store = Open();
+  EXPECT_EQ(store->Bind(Sample("o", 6, 4)).error().reason, Reason::kTpmInUse);
+  EXPECT_EQ(store->Bind(Sample("o", 6, 1)).error().reason, Reason::kTpmInUse);
+  fs::remove(folder / "m.json");
+  EXPECT_TRUE(store->Bind(Sample("o", 6, 1)).ok());
 }
 
 TEST_F(StoreTest, EnrolmentWithoutIntermediatesOutlivesARestart) {
@@ -132,7 +209,7 @@ TEST_F(StoreTest, BindingsOutliveTheProcess) {
   auto reopened = Open();
   ASSERT_TRUE(reopened->Find("n").ok());
   EXPECT_EQ(reopened->Bind(Sample("n", 2)).error().reason, Reason::kNodeConflict);
-  EXPECT_EQ(reopened->Bind(Sample("m", 1)).error().reason, Reason::kNodeConflict);
+  EXPECT_EQ(reopened->Bind(Sample("m", 1)).error().reason, Reason::kTpmInUse);
 }
 
 TEST_F(StoreTest, TheClockOutlivesTheProcess) {
@@ -219,7 +296,7 @@ TEST_F(StoreTest, ADiskErrorIsAFaultOfOurs) {
 TEST_F(StoreTest, WhatCouldNotBeReadAgainIsNotWritten) {
   auto store = Open();
   Enrolment sample = Sample("n", 1);
-  sample.ek_certificate.clear();  // required when it is read
+  sample.ek_certificate = Bytes(300'000, 7);  // more than is read
   EXPECT_EQ(store->Bind(sample).error().reason, Reason::kInternal);
   EXPECT_FALSE(fs::exists(folder / "n.json"));
   sample = Sample("n", 1);
@@ -313,7 +390,7 @@ TEST_F(StoreTest, AtTheLimitNodesThatAreBoundMayStillEnrol) {
   ASSERT_TRUE(store->Bind(Sample("a", 1)).ok());
   ASSERT_TRUE(store->Bind(Sample("b", 2)).ok());
   EXPECT_EQ(store->Bind(Sample("c", 3)).error().reason, Reason::kLimitExceeded);
-  EXPECT_TRUE(store->Bind(Sample("a", 1, 2)).ok());
+  EXPECT_TRUE(store->Bind(Sample("a", 1, 4)).ok());
 }
 
 HttpCall CallWith(std::optional<ClientIdentity> client, std::string_view authorization) {
