@@ -315,7 +315,7 @@ Accepted ReadAccepted(ObjectReader& part, const AcceptOptions& options, bool tex
   Accepted accepted;
   if (options.any) {
     accepted.any = part.OptionalBool("any").value_or(false);
-    if (accepted.any && part.view().size() > 1)
+    if (accepted.any && part.view().size() > 1 && HasOnly(part, {"any", "digests", "exact", "globs", "regexes"}))
       part.Fail("any", "accepts whatever it is, so that the rest decides nothing; keep one of them");
   } else if (part.Has("any")) {
     part.Fail("any", "is for accept of a NodePolicy's boot: here stands what is good; remove it");

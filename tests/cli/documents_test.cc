@@ -179,14 +179,14 @@ TEST(Documents, EveryFieldOfAConfigurationIsInATable) {
 
 TEST(Documents, PoliciesPageLoadsAsOneFolder) {
   std::vector<policy::SourceFile> blocks = Blocks("docs/policies.md");
-  EXPECT_THAT(blocks, SizeIs(11));
+  EXPECT_THAT(blocks, SizeIs(14));
   policy::LoadOutcome outcome = policy::LoadPolicies(blocks);
   for (const Error& error : outcome.errors) ADD_FAILURE() << error.ToString();
   ASSERT_NE(outcome.set, nullptr);
   EXPECT_THAT(outcome.set->image_policies, SizeIs(6));
   EXPECT_THAT(outcome.set->namespaced_policies, SizeIs(1));
-  EXPECT_THAT(outcome.set->node_policies, SizeIs(2));
-  EXPECT_THAT(outcome.set->reference_values, SizeIs(1));
+  EXPECT_THAT(outcome.set->node_policies, SizeIs(5));
+  EXPECT_THAT(outcome.set->reference_values, SizeIs(4));
   EXPECT_THAT(outcome.set->trust_roots, SizeIs(3));
   EXPECT_THAT(outcome.set->namespaces, SizeIs(1));
 }

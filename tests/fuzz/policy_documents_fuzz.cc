@@ -2,6 +2,8 @@
 // depend on nothing but the content.
 #include "common/policy/loader.h"
 
+#include <algorithm>
+
 #include "common/base/bytes.h"
 #include "tests/fuzz/check.h"
 
@@ -16,6 +18,44 @@ void CheckValues(const gatehouse::appraisal::TpmReference& reference) {
     FUZZ_CHECK(index < 24 && index != 16 && index != 23 && !values.empty());
     for (const auto& value : values) FUZZ_CHECK(value.size() == gatehouse::DigestSize(reference.bank));
   }
+}
+
+void CheckAccepted(const gatehouse::appraisal::AcceptedParts& parts, bool any) {
+  using gatehouse::claims::BootPart;
+  for (const auto& [part, accepted] : parts) {
+    FUZZ_CHECK(!accepted.empty() && (any || !accepted.any));
+    FUZZ_CHECK(part != BootPart::kSecureBootKeys && part != BootPart::kAuthorities && part != BootPart::kSeparators);
+    FUZZ_CHECK(std::is_sorted(accepted.digests.begin(), accepted.digests.end()));
+    for (const auto& digest : accepted.digests) FUZZ_CHECK(digest.size() >= 32);
+    for (const auto& rule : accepted.texts) FUZZ_CHECK(rule.matches && !rule.source.empty());
+  }
+}
+
+void CheckBoot(const gatehouse::policy::NodePolicy& policy) {
+  const auto& boot = *policy.boot;
+  FUZZ_CHECK(boot.bank != gatehouse::HashAlgorithm::kSha1);
+  FUZZ_CHECK(boot.pcrs != 0 && (boot.pcrs & (1U << 10 | 1U << 16 | 1U << 23)) == 0);
+  FUZZ_CHECK(!boot.secure_boot || (boot.pcrs & 1U << 7) != 0);
+  FUZZ_CHECK(boot.secure_boot || (boot.keys.empty() && boot.signers.empty()));
+  // E12: something is accepted, or Secure Boot alone decides.
+  FUZZ_CHECK(!boot.accepted.empty() || !policy.reference_values.empty() || (boot.secure_boot && boot.pcrs == 1U << 7));
+  CheckAccepted(boot.accepted, true);
+  for (const auto& [variable, rule] : boot.keys) FUZZ_CHECK(!rule.listed.empty() || rule.at_least);
+  for (const auto& ignored : boot.ignored) FUZZ_CHECK((boot.pcrs & 1U << ignored.pcr) != 0);
+}
+
+void CheckIma(const gatehouse::policy::NodePolicy& policy) {
+  const auto& ima = *policy.ima;
+  FUZZ_CHECK(ima.bank != gatehouse::HashAlgorithm::kSha1);
+  // M7: no pattern that matches whatever there is.
+  for (const auto* rule : {&ima.exclude, &ima.violations, &ima.container_paths}) FUZZ_CHECK(!*rule || (*rule)->matches);
+  FUZZ_CHECK(ima.exclude || ima.signatures_accept || !policy.reference_values.empty() ||
+             ima.containers == gatehouse::appraisal::ImaPolicy::Containers::kAny);
+  FUZZ_CHECK(!ima.signatures_accept || !ima.signers.empty());
+  FUZZ_CHECK(!ima.signed_paths || !ima.signers.empty());
+  for (const auto& signer : ima.signers)
+    FUZZ_CHECK(!signer.verifies(gatehouse::HashAlgorithm::kSha256, gatehouse::Bytes(32), {}));
+  for (const auto& buffer : ima.buffers) FUZZ_CHECK(buffer.any == buffer.digests.empty());
 }
 
 void CheckVouching(const gatehouse::policy::Vouching& vouching, bool keyless) {
@@ -57,20 +97,27 @@ void CheckSet(const PolicySet& set) {
     FUZZ_CHECK(!policy.namespace_name.empty() && policy.namespace_selector.empty());
   }
   for (const auto& policy : set.node_policies) {
-    FUZZ_CHECK(!policy.nodes.empty() && !policy.trust_roots.empty());
-    FUZZ_CHECK(!policy.tpm.pcrs.empty() || !policy.reference_sets.empty());
+    FUZZ_CHECK(!policy.nodes.empty());
+    FUZZ_CHECK(!policy.trust_roots.empty() || (policy.identity.ek_hashes && !policy.identity.ek_hashes->empty()));
+    FUZZ_CHECK(!policy.tpm.pcrs.empty() || !policy.reference_sets.empty() || policy.boot || policy.ima);
     FUZZ_CHECK(policy.reference_values.empty() == policy.reference_sets.empty());
-    FUZZ_CHECK(!set.TpmRoots(policy).empty());
+    const auto trust = set.TpmTrustOf(policy);
+    FUZZ_CHECK(policy.trust_roots.empty() == (trust.roots.empty() && trust.pinned.empty()));
+    if (policy.boot) CheckBoot(policy);
+    if (policy.ima) CheckIma(policy);
     CheckValues(policy.tpm);
     for (const auto& one : policy.reference_sets) {
-      FUZZ_CHECK(!one.tpm.pcrs.empty());
+      FUZZ_CHECK(!one.tpm.pcrs.empty() || !one.boot.empty() || !one.ima.empty());
+      CheckAccepted(one.boot, false);
       FUZZ_CHECK(!one.not_before || !one.not_after || *one.not_before < *one.not_after);
       CheckValues(one.tpm);
     }
   }
   for (const auto& root : set.trust_roots) {
     for (const auto& certificate : root.tpm) FUZZ_CHECK(certificate.IsCa());
-    FUZZ_CHECK(!root.tpm.empty() || root.sigstore || root.tuf || !root.notation.empty());
+    for (const auto& certificate : root.tpm_intermediates) FUZZ_CHECK(certificate.IsCa());
+    FUZZ_CHECK(root.has_tpm() || (root.tpm_intermediates.empty() && root.tpm_crls.empty()));
+    FUZZ_CHECK(root.has_tpm() || root.sigstore || root.tuf || !root.notation.empty());
     FUZZ_CHECK(!root.sigstore || !root.tuf);
     for (const auto& [store, certificates] : root.notation) FUZZ_CHECK(!certificates.empty());
   }

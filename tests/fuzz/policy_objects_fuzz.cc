@@ -54,13 +54,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   FUZZ_CHECK(set.unread.size() == (unread ? 1U : 0U));
   for (const auto& policy : set.node_policies) {
     // Neither values nor documents of values would be a policy that anybody meets.
-    FUZZ_CHECK(!policy.tpm.pcrs.empty() || !policy.reference_values.empty());
+    FUZZ_CHECK(!policy.tpm.pcrs.empty() || !policy.reference_values.empty() || policy.boot || policy.ima);
     FUZZ_CHECK(policy.reference_sets.empty() && set.TpmRoots(policy).empty());
     if (policy.untrusted) FUZZ_CHECK(policy.untrusted->max_nodes >= 1);
   }
   for (const auto& values : set.reference_values) {
     FUZZ_CHECK(!values.sets.empty());
-    for (const auto& one : values.sets) FUZZ_CHECK(!one.tpm.pcrs.empty() && one.document == values.name);
+    for (const auto& one : values.sets) {
+      FUZZ_CHECK(!one.tpm.pcrs.empty() || !one.boot.empty() || !one.ima.empty());
+      FUZZ_CHECK(one.document == values.name);
+    }
   }
   // Broken now: what was in force stays.
   ApiObject broken = object;

@@ -12,6 +12,8 @@
 #include "common/policy/objects.h"
 #include "tests/common/policy/policy_builder.h"
 #include "tests/common/policy/schema.h"
+#include "tests/common/policy/tpm_builder.h"
+#include "tests/fakes/revocation.h"
 
 namespace gatehouse::policy {
 namespace {
@@ -106,6 +108,21 @@ std::string EveryCondition() {
 )");
 }
 
+// The command line among the others, and parts of which anything is accepted.
+std::string EveryPartAtOnce() {
+  std::string policy = MeasuredPolicyYaml();
+  const auto begin = policy.find("      commandLine:\n");
+  policy = policy.substr(0, begin) + policy.substr(policy.find("      ignore:\n"));
+  policy = Edited(policy, PartsYaml(8, false), PartsYaml(8, true));
+  for (std::string_view part : claims::kBootPartNames) {
+    if (!MayBeListed(part)) continue;
+    const std::string one = "        " + std::string(part) + ": {";
+    const auto at = policy.find(one);
+    policy = policy.substr(0, at) + one + "any: true}" + policy.substr(policy.find('\n', at));
+  }
+  return policy;
+}
+
 // One good document or several of each kind, which together have every field.
 std::vector<std::string> Samples() {
   const std::string rsa = Edited(ImagePolicyYaml(), Indented(kP256Pem, 10), Indented(kRsaPem, 10));
@@ -136,6 +153,10 @@ std::vector<std::string> Samples() {
       SigstoreRootYaml(),
       TufRootYaml(),
       NotationRootYaml(),
+      MeasuredPolicyYaml(),
+      EveryPartAtOnce(),
+      MeasuredValuesYaml(),
+      TpmRootYaml() + "    crls: [" + EncodeBase64(fakes::MakeCrl(VendorCa(), {})) + "]\n",
   };
 }
 
@@ -492,11 +513,16 @@ TEST(Crds, DefaultsAreThoseOfTheLoader) {
   const Map node = {{"spec.mode", "\"enforce\""},
                     {"spec.validity", "\"10m\""},
                     {"spec.untrusted.maxEvicted.nodes", "1"},
-                    {"spec.untrusted.maxEvicted.within", "\"1h\""}};
+                    {"spec.untrusted.maxEvicted.within", "\"1h\""},
+                    {"spec.tpm.identity.revocation", "\"whereKnown\""},
+                    {"spec.tpm.boot.bank", "\"sha256\""},
+                    {"spec.tpm.ima.bank", "\"sha256\""},
+                    {"spec.tpm.ima.containers.entries", "\"listed\""}};
   EXPECT_EQ(Defaults(Crds()[2]), node);
   const Map root = {{"spec.sigstore.tuf.refresh", "\"24h\""}, {"spec.sigstore.tuf.target", "\"trusted_root.json\""}};
   EXPECT_EQ(Defaults(Crds()[4]), root);
-  for (std::size_t i : {3U, 5U}) EXPECT_EQ(Defaults(Crds()[i]), Map());
+  EXPECT_EQ(Defaults(Crds()[3]), (Map{{"spec.sets[].tpm.ima.from", "\"packages\""}}));
+  EXPECT_EQ(Defaults(Crds()[5]), Map());
   std::string tuf = Edited(TufRootYaml(), "      target: sub/trusted_root.json\n      refresh: 6h\n", "");
   TufSource source = *Loaded({tuf}).trust_roots.at(0).tuf;
   EXPECT_EQ(source.target, "trusted_root.json");

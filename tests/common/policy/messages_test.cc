@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/common/policy/golden.h"
-#include "tests/common/policy/policy_builder.h"
+#include "tests/common/policy/tpm_builder.h"
 
 namespace gatehouse::policy {
 namespace {
@@ -149,6 +149,45 @@ std::vector<Mistake> MistakesOfReferences() {
   };
 }
 
+// Each is told before anything that depends on how long the certificates in the document are.
+std::vector<Mistake> MistakesOfMeasurements() {
+  const std::string kHead =
+      "apiVersion: gatehouse.dev/v1alpha1\nkind: NodePolicy\nmetadata: {name: m}\nspec:\n"
+      "  nodes: [{glob: worker-*}]\n  tpm:\n    trustRoots: [vendors]\n";
+  const std::string kBoot =
+      kHead + "    boot:\n      secureBoot: required\n      accept: {firmware: {exact: [\"1.0\"]}}\n";
+  const std::string kIma = kHead + "    ima:\n      exclude: [\"/var/log/.*\"]\n";
+  const std::string kValues = MeasuredValuesYaml();
+  return {
+      {kBoot, "    trustRoots: [vendors]\n", ""},
+      {kBoot, "    boot:", "    identity: {requireEkHash: {csv: \"host,hash\\nworker-1,0a\\n\"}}\n    boot:"},
+      {kBoot, "    boot:", "    identity: {revocation: false}\n    boot:"},
+      {kBoot, "    boot:", "    identity: {firmwareVersions: [\"7.2\"]}\n    boot:"},
+      {kBoot, "      secureBoot: required\n", ""},
+      {kBoot, "      accept: {firmware: {exact: [\"1.0\"]}}\n", ""},
+      {kBoot, "{firmware: {exact: [\"1.0\"]}}", "{firmware: {}}"},
+      {kBoot, "{exact: [\"1.0\"]}", "{globs: [\"**\"]}"},
+      {kBoot, "{exact: [\"1.0\"]}", "{digests: [" + Hex("a", 20) + "]}"},
+      {kBoot, "firmware: {exact", "applications: {exact"},
+      {kBoot, "firmware: {exact", "phases: {exact"},
+      {kBoot, "firmware: {exact", "authorities: {exact"},
+      {kBoot, "      accept", "      pcrs: [0, 10]\n      accept"},
+      {kBoot, "required\n", "notRequired\n      signers: [" + Print("b1") + "]\n"},
+      {kBoot, "      accept", "      signers: [microsoft]\n      accept"},
+      {kBoot, "      accept", "      commandLine: {required: [\"ro quiet\"]}\n      accept"},
+      {kBoot, "      accept", "      ignore: [{pcr: 5, type: EV_GPT}]\n      accept"},
+      {kIma, "/var/log/.*", ".*"},
+      {kIma, "/var/log/.*", "/var/(log"},
+      {kIma, "exclude", "excludes"},
+      {kIma, "      exclude: [\"/var/log/.*\"]\n", "      matchPaths: true\n"},
+      {kIma, "      exclude", "      buffers: [{name: \".*\", any: true}]\n      exclude"},
+      {kIma, "      exclude", "      containers: {entries: any}\n      exclude"},
+      {kValues, "  /usr/bin/true", " /usr/bin/true"},
+      {kValues, "name: debian-12.ghds", "name: /srv/debian-12.ghds"},
+      {kValues, "firmware: {digests", "firmware: {any: true, digests"},
+  };
+}
+
 // The line of a TrustRoot's later documents depends on how long its certificate is; the golden file does not show it.
 std::string WithoutVendorLines(std::string message) {
   auto at = message.find("p.yaml:");
@@ -159,8 +198,8 @@ std::string WithoutVendorLines(std::string message) {
 
 TEST(Messages, SayWhereWhatAndWhatToWriteInstead) {
   std::string text;
-  for (const auto& mistakes :
-       {MistakesOfImagePolicies(), MistakesOfOtherKinds(), MistakesOfReferences(), MistakesOfIdentities()}) {
+  for (const auto& mistakes : {MistakesOfImagePolicies(), MistakesOfOtherKinds(), MistakesOfReferences(),
+                               MistakesOfIdentities(), MistakesOfMeasurements()}) {
     for (const Mistake& mistake : mistakes)
       text += WithoutVendorLines(Refusal(Edited(mistake.document, mistake.from, mistake.to)).ToString()) + "\n";
   }

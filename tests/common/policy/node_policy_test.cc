@@ -159,7 +159,7 @@ TEST(NodePolicy, UnknownFieldsAtEveryLevel) {
   const std::pair<std::string, std::string> kCases[] = {
       {"spec:\n", "spec:\n  images: []\n"},
       {"- glob: worker-*", "- {glob: worker-*, name: x}"},
-      {"    trustRoots: [vendors]\n", "    trustRoots: [vendors]\n    ima: {}\n"},
+      {"    trustRoots: [vendors]\n", "    trustRoots: [vendors]\n    tdx: {}\n"},
       {"      bank: sha256\n", "      bank: sha256\n      banks: []\n"},
   };
   for (const auto& [from, to] : kCases) {
