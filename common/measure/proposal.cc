@@ -68,7 +68,8 @@ class Proposer {
   Proposer(HashAlgorithm bank, const ProposalOptions& options) : bank_(bank), options_(options) {}
 
   Status Add(const BootEvent& event);
-  Proposal Write() const;
+  [[nodiscard]] Proposal Write() const;
+  [[nodiscard]] bool empty() const { return rules_.digests.empty() && rules_.texts.empty(); }
 
  private:
   void AddKey(const BootEvent& event);
@@ -246,8 +247,6 @@ std::string Proposer::NodePolicy() const {
 
 Proposal Proposer::Write() const {
   Proposal proposal;
-  const bool empty = rules_.digests.empty() && rules_.texts.empty();
-  if (empty) proposal.notes.emplace_back("the log holds nothing that a reference value could be made of");
   if (!rules_.secure_boot) proposal.notes.emplace_back("Secure Boot was off: the policy does not require it");
   if (!rules_.ignored.empty()) {
     proposal.notes.push_back(std::to_string(rules_.ignored.size()) +
@@ -283,6 +282,10 @@ Result<Proposal> ProposeBoot(const EventLog& log, const ProposalOptions& options
       return Error{Reason::kEventDataMismatch, Where(proof.event), std::move(proof.false_data)};
     }
     RETURN_IF_ERROR(proposer.Add(proof.event));
+  }
+  if (proposer.empty()) {
+    return Error{Reason::kEventLogMismatch, "boot event log",
+                 "it holds nothing that a reference value could be made of"};
   }
   return proposer.Write();
 }
