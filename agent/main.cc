@@ -124,6 +124,7 @@ int Run(const Arguments& arguments, StopSignal& stop) {
       return kUsage;
     }
     listener = std::move(*started);
+    log.Info("metrics are served", {{"listen", *config->metrics_listen}, {"port", std::to_string(listener->port())}});
   }
   auto tpm = MakeEsapiDevice(
       {config->tpm.tcti, config->tpm.ek, config->tpm.ak, config->tpm.state_folder, config->tpm.given_ak,

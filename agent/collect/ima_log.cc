@@ -113,6 +113,7 @@ Result<ImaPiece> ImaLog::TryRead(std::uint64_t from) {
   piece.from = from;
   piece.encoding = evidence::ima::Name(encoding_ == Encoding::kAscii ? Encoding::kLittleEndian : encoding_);
   ASSIGN_OR_RETURN(bool ended, Take(place, options_.piece_bytes, kAll, piece.entries));
+  if (from == 0 && piece.entries.empty()) return Fail("holds no whole entry");
   piece.next = place.entry;
   piece.more = !ended;
   Remember(place);

