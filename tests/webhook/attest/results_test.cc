@@ -41,7 +41,7 @@ TEST_F(AttestBySets, ChallengeAsksForWhatAnyOfThemNeeds) {
             (evidence::tpm::PcrSelections{{HashAlgorithm::kSha256, (1U << 0) | (1U << 7) | (1U << 9)}}));
 }
 
-TEST_F(AttestBySets, ResultHoldsNoLongerThanTheSetThatIsMet) {
+TEST_F(AttestBySets, Adversarial_K2_ResultHoldsNoLongerThanTheSetThatIsMet) {
   LoadSets(In(std::chrono::seconds(20)));
   ASSERT_TRUE(Enrol("worker-1", node).ok());
   auto answer = Attest("worker-1", node);
@@ -65,7 +65,7 @@ TEST_F(AttestBySets, SetThatIsNotMetIsNamed) {
   EXPECT_NE(trust.findings[0].where.find("fleet/spring"), std::string::npos) << trust.findings[0].where;
 }
 
-TEST_F(AttestBySets, PolicyWhoseReferenceValuesAreNotThereTrustsNobody) {
+TEST_F(AttestBySets, Adversarial_K2_PolicyWhoseReferenceValuesAreNotThereTrustsNobody) {
   policy::PolicySet changed = *set;
   changed.node_policies.at(0).reference_values = {"gone"};
   set = std::make_shared<policy::PolicySet>(std::move(changed));
