@@ -110,6 +110,7 @@ class Appraiser {
   [[nodiscard]] bool IsIgnored(const BootEvent& event) const;
   [[nodiscard]] bool HasRules(BootPart part) const;
   [[nodiscard]] bool AnyOf(BootPart part) const;
+  [[nodiscard]] bool IsKnownCommandLine(const BootEvent& event) const;
   [[nodiscard]] bool MayBeCommandLine(const BootEvent& event) const;
   [[nodiscard]] bool AnyCounts(BootPart part, const BootEvent& event) const;
   [[nodiscard]] Match Try(const Accepted& rule, BootPart part, const BootEvent& event) const;
@@ -126,7 +127,8 @@ class Appraiser {
   std::set<const BootEvent*> false_data_;
   bool some_application_by_digest_ = false;
   bool command_line_in_pcr8_ = false;
-  bool command_line_proven_ = false;   // somewhere in the log
+  bool command_line_proven_ = false;   // its text, somewhere in the log
+  bool command_line_known_ = false;    // that, or it is listed by its digest
   bool command_line_in_pcr9_ = false;  // before the event that is judged
   BootAppraisal result_;
 };
@@ -152,7 +154,7 @@ bool Appraiser::AnyOf(BootPart part) const {
 }
 
 // The type of an event is not measured: of PCRs 8, 9 and 12 an event of which nothing but the digest is proven may be a
-// command line that somebody calls a file. It is not once the command line of this boot is proven: GRUB and the
+// command line that somebody calls a file. It is not once the command line of this boot is known: GRUB and the
 // kernel's EFI stub measure it before the files that come after it.
 bool Appraiser::MayBeCommandLine(const BootEvent& event) const {
   const bool words = !policy_.required_words.empty() || !policy_.forbidden_words.empty();
@@ -163,7 +165,7 @@ bool Appraiser::MayBeCommandLine(const BootEvent& event) const {
     case 9:
       return !command_line_in_pcr8_ && !command_line_in_pcr9_;
     case 12:
-      return !command_line_proven_;
+      return !command_line_known_;
     default:
       return false;
   }
@@ -202,6 +204,12 @@ Appraiser::Acceptance Appraiser::Find(BootPart part, const BootEvent& event) con
     if (longer) best = {match, set->not_after};
   }
   return best;
+}
+
+// Its text is proven, or its digest is listed.
+bool Appraiser::IsKnownCommandLine(const BootEvent& event) const {
+  return event.part == BootPart::kCommandLine &&
+         (!event.text.empty() || Find(BootPart::kCommandLine, event).match == Match::kDigest);
 }
 
 bool Appraiser::Accept(BootPart part, const BootEvent& event) {
@@ -297,8 +305,9 @@ void Appraiser::JudgeFalseData() {
 void Appraiser::LookAround() {
   for (const BootEvent& event : log_.events()) {
     if (!Judged(event)) continue;
-    if (event.part == BootPart::kCommandLine && !event.text.empty()) {
-      command_line_proven_ = true;
+    if (IsKnownCommandLine(event)) {
+      command_line_proven_ |= !event.text.empty();
+      command_line_known_ = true;
       command_line_in_pcr8_ |= event.pcr == 8;
     }
     if (event.part == BootPart::kApplications && Find(BootPart::kApplications, event).match == Match::kDigest) {
@@ -411,7 +420,7 @@ void Appraiser::JudgeEvent(const BootEvent& event) {
       JudgeComponent(event);
     }
   }
-  command_line_in_pcr9_ |= event.pcr == 9 && event.part == BootPart::kCommandLine && !event.text.empty();
+  command_line_in_pcr9_ |= event.pcr == 9 && IsKnownCommandLine(event);
 }
 
 BootAppraisal Appraiser::Run() {

@@ -282,7 +282,7 @@ void StartFirmware(BootLog& boot) {
   boot.Action(4, "Calling EFI Application from Boot Option");
   for (unsigned pcr = 0; pcr < 7; ++pcr) boot.Separator(pcr);
   boot.Variable(7, event_type::kEfiVariableAuthority, kSecurityGuid, "db", SignatureData(CertificateLike("Vendor CA")));
-  boot.Add(5, event_type::kEfiGptEvent, AsBytes("EFI PART and so on"));
+  boot.Add(5, event_type::kEfiGptEvent, AsBytes(kGptData));
 }
 
 void ExitBootServices(BootLog& boot) {

@@ -87,6 +87,7 @@ class BootLog {
 [[nodiscard]] Bytes HashList(const std::vector<Bytes>& sha256);
 [[nodiscard]] Bytes LoadOption(std::string_view description);  // EFI_LOAD_OPTION
 
+inline constexpr std::string_view kGptData("EFI PART\0\0\1\0and so on", 21);
 inline constexpr std::string_view kKernelArguments = "root=/dev/nvme0n1 ima_policy=tcb lockdown=integrity quiet";
 inline constexpr std::string_view kGrubCommandLineText =
     "/vmlinuz root=/dev/nvme0n1 ima_policy=tcb lockdown=integrity quiet";

@@ -16,6 +16,8 @@ using evidence::eventlog::Event;
 namespace event_type = evidence::eventlog::event_type;
 using Banks = std::vector<HashAlgorithm>;
 
+constexpr unsigned kLastFirmwarePcr = 7;
+
 // Values that stand for themselves: whatever an event's type and data say, its digest can have come from these only.
 // PC Client Platform Firmware Profile, EV_SEPARATOR: "00000000h or FFFFFFFFh" without an error, "00000001h" with one;
 // and the strings of its section 10.4.4.
@@ -107,7 +109,11 @@ std::optional<bool> ProveGrub(const Event& event, const Banks& banks, BootEvent&
         prefix.command_line || BeginsWithFile(proven.text) ? BootPart::kCommandLine : BootPart::kLoaderCommands;
     return true;
   }
-  return std::nullopt;
+  const BytesView text = WithoutNul(event.data);
+  if (text.empty() || !IsPrintable(AsText(text)) || !HashesTo(text, event, banks)) return std::nullopt;
+  proven.text = AsText(text);
+  proven.part = BeginsWithFile(proven.text) ? BootPart::kCommandLine : BootPart::kLoaderCommands;
+  return true;
 }
 
 // UTF-16 text that was measured as it is, with its NUL: the options that systemd's loader and stub were given.
@@ -299,23 +305,18 @@ void EventProver::ProveByType(const Event& event, const Banks& banks, EventProof
       return ProveVariable(event, banks, proof);
     case event_type::kAction:
     case event_type::kEfiAction:
-      if (HashesTo(event.data, event, banks)) {
+    case event_type::kSeparator:
+    case event_type::kCrtmVersion:
+      if (!HashesTo(event.data, event, banks)) {
+        proof.false_data = "for its type its data must hash to what was measured";
+      } else if (event.pcr > kLastFirmwarePcr) {
+        // Firmware measures into its own PCRs only. What others measured is not of this type, whatever the log says.
+        ProveByPcr(event, banks, proof.event, proof.false_data);
+      } else if (event.pcr == 0) {
+        proof.event.text = VersionText(event.data);
+      } else if (IsPrintable(AsText(WithoutNul(event.data))) && event.type != event_type::kSeparator) {
         proof.event.part = BootPart::kActions;
         proof.event.text = AsText(WithoutNul(event.data));
-      } else {
-        proof.false_data = "the action does not hash to what was measured";
-      }
-      return;
-    case event_type::kSeparator:
-      // One that hashes is of another value than firmware writes (Windows: "WBCL"): it ends nothing.
-      proof.event.part = BootPart::kOther;
-      if (!HashesTo(event.data, event, banks)) proof.false_data = "the separator does not hash to what was measured";
-      return;
-    case event_type::kCrtmVersion:
-      if (HashesTo(event.data, event, banks)) {
-        proof.event.text = VersionText(event.data);
-      } else {
-        proof.false_data = "the version does not hash to what was measured";
       }
       return;
     default:

@@ -288,9 +288,15 @@ TEST(Adversarial_E1, ATypeThatWasSwappedProvesNothing) {
       if (before.part == BootPart::kSeparators || after.part == BootPart::kSeparators) {
         EXPECT_EQ(after.part, before.part) << i << " " << type;
       }
-      if (after.part == BootPart::kActions) EXPECT_EQ(before.part, after.part) << i << " " << type;
-      if (after.part == BootPart::kAuthorities) EXPECT_EQ(before.part, after.part) << i << " " << type;
-      if (after.variable) EXPECT_EQ(after.variable->name, before.variable->name) << i << " " << type;
+      if (after.part == BootPart::kActions) {
+        EXPECT_EQ(before.part, after.part) << i << " " << type;
+      }
+      if (after.part == BootPart::kAuthorities) {
+        EXPECT_EQ(before.part, after.part) << i << " " << type;
+      }
+      if (after.variable) {
+        EXPECT_EQ(after.variable->name, before.variable->name) << i << " " << type;
+      }
     }
   }
 }
@@ -349,7 +355,9 @@ TEST(Adversarial_E4, DataThatIsNotWhatWasMeasured) {
     EXPECT_EQ(log.false_data()[0].first, boot.IndexOf(type, pcr) + 1);
     const BootEvent& event = log.events()[boot.IndexOf(type, pcr)];
     EXPECT_FALSE(event.variable.has_value());
-    if (type != event_type::kEfiAction) EXPECT_EQ(event.text, "");
+    if (type != event_type::kEfiAction) {
+      EXPECT_EQ(event.text, "");
+    }
   }
   BootLog grub = boot;
   grub.Find(event_type::kIpl, 8).data[12] ^= 1;
@@ -449,7 +457,9 @@ TEST(Adversarial_E7, StartupLocalitySetsTheFirstValueOfPcr0) {
       const VerifiedBootLog log = Good(VerifyBoot(WithLocality(forged), quote));
       EXPECT_EQ(log.proven_pcrs(), fakes::kQuotablePcrs & ~Bit(0));
     }
-    if (locality != 0) EXPECT_TRUE(Good(VerifyBoot(SecureBootWithGrub(), quote)).mismatches().contains(0));
+    if (locality != 0) {
+      EXPECT_TRUE(Good(VerifyBoot(SecureBootWithGrub(), quote)).mismatches().contains(0));
+    }
   }
 }
 
@@ -473,7 +483,9 @@ TEST(Adversarial_E7, ForgedAndMisplacedLocalitiesAreMalformed) {
   for (const BootLog* forged : {&repeated, &late, &value, &longer, &shorter, &elsewhere}) {
     ExpectReason(VerifyBoot(*forged, quote), Reason::kEventLogMalformed);
     const Bytes bytes = forged->Write();
-    if (auto log = evidence::eventlog::ParseEventLog(bytes); log.ok()) EXPECT_NE(Replay(*log).problem, "");
+    if (auto log = evidence::eventlog::ParseEventLog(bytes); log.ok()) {
+      EXPECT_NE(Replay(*log).problem, "");
+    }
   }
 }
 
