@@ -150,7 +150,7 @@ TEST(Documents, EveryFieldOfAPolicyIsInATable) {
   ExpectListed(known, ReadAll("docs/policies.md"),
                {"kind", "metadata", "spec", "images", "glob", "authorities", "key", "static", "nodes", "tpm", "pcrs",
                 "matchLabels", "matchExpressions", "operator", "name", "sets", "untrusted", "maxEvicted", "minimum",
-                "slsa", "tuf", "root",
+                "slsa", "tuf", "root", "secureBootKeys", "ignore",
                 // Notation's own, documented there.
                 "version", "trustPolicies", "registryScopes", "signatureVerification", "level", "override",
                 "verifyTimestamp", "trustStores", "trustedIdentities"});
