@@ -82,8 +82,8 @@ class Line {
   // (kernels before 3.13; later ones write '_') are the name's. A format with two names has its second one without.
   Result<std::vector<Bytes>> TakeFields(const Template& found) {
     std::vector<FieldKind> kinds;
-    FieldIds ids(found.format);
-    while (const auto id = ids.Next()) kinds.push_back(KindOf(*id));
+    FieldKinds of(found);
+    while (const auto kind = of.Next()) kinds.push_back(*kind);
     if (kinds.size() > limits::kImaFields) return Fail("its template has too many fields");
     std::vector<std::string_view> texts(kinds.size());
     const auto name = std::find(kinds.begin(), kinds.end(), FieldKind::kName);

@@ -63,11 +63,21 @@ bool Frame::violation() const {
 }
 
 Result<std::optional<FrameReader::Found>> FrameReader::Next(BytesView bytes) {
+  // Filled where it is returned: moving it about would cost more than reading it.
+  Result<std::optional<Found>> found{std::optional<Found>(Found{})};
+  auto whole = Read(bytes, **found);
+  if (!whole.ok()) {
+    found = std::move(whole).error();
+  } else if (!*whole) {
+    found->reset();
+  }
+  return found;
+}
+
+Result<bool> FrameReader::Read(BytesView bytes, Found& found) {
   ByteReader reader(bytes, Reason::kImaLogMalformed, "IMA log");
   if (encoding_ == Encoding::kAscii) return reader.Fail("an ASCII log is read as a binary one only after conversion");
-  using Nothing = std::optional<Found>;
-  if (reader.remaining() < kHeaderBytes) return Nothing();
-  Found found{};
+  if (reader.remaining() < kHeaderBytes) return false;
   Frame& frame = found.frame;
   ASSIGN_OR_RETURN(frame.pcr, TakeU32(reader, encoding_));
   ASSIGN_OR_RETURN(BytesView digest, reader.Take(kTemplateDigestBytes));
@@ -75,35 +85,40 @@ Result<std::optional<FrameReader::Found>> FrameReader::Next(BytesView bytes) {
   ASSIGN_OR_RETURN(std::uint32_t name_size, TakeU32(reader, encoding_));
   if (name_size == 0) return reader.Fail("an entry's template has no name");
   if (name_size > limits::kImaTemplateNameBytes) return TooLong(reader, "an entry's template name");
-  if (reader.remaining() < name_size) return Nothing();
+  if (reader.remaining() < name_size) return false;
   ASSIGN_OR_RETURN(BytesView name, reader.Take(name_size));
   frame.template_name = AsText(name);
   if (!IsTemplateName(frame.template_name)) return reader.Fail("an entry's template name is no name");
 
-  if (frame.template_name != kLegacyTemplate) {
-    if (reader.remaining() < 4) return Nothing();
+  if (frame.template_name == kLegacyTemplate) {
+    ASSIGN_OR_RETURN(bool whole, ReadLegacy(reader));
+    if (!whole) return false;
+    frame.data = legacy_;
+  } else {
+    if (reader.remaining() < 4) return false;
     ASSIGN_OR_RETURN(std::uint32_t data_size, TakeU32(reader, encoding_));
     if (data_size > limits::kImaEntryBytes) return TooLong(reader, "an entry's template data");
-    if (reader.remaining() < data_size) return Nothing();
+    if (reader.remaining() < data_size) return false;
     ASSIGN_OR_RETURN(frame.data, reader.Take(data_size));
-  } else {
-    // "5th: template length (except for 'ima' template)" (ima_fs.c): the digest has no length before it, the name's is
-    // without its NUL; and what is hashed is "digest || name padded to 256 bytes" (IMA_EVENT_NAME_LEN_MAX + 1).
-    if (reader.remaining() < kLegacyDigestBytes + 4) return Nothing();
-    ASSIGN_OR_RETURN(BytesView file_digest, reader.Take(kLegacyDigestBytes));
-    ASSIGN_OR_RETURN(std::uint32_t path_size, TakeU32(reader, encoding_));
-    if (path_size > kLegacyNameBytes)
-      return reader.Fail("a file name of the template \"ima\" is longer than 255 bytes");
-    if (reader.remaining() < path_size) return Nothing();
-    ASSIGN_OR_RETURN(BytesView path, reader.Take(path_size));
-    // Padding hides how many NULs a name ends in: two logs would hash to one value.
-    if (AsText(path).find('\0') != std::string_view::npos) return reader.Fail("a file name holds a NUL");
-    legacy_.fill(0);
-    std::copy(path.begin(), path.end(), std::copy(file_digest.begin(), file_digest.end(), legacy_.begin()));
-    frame.data = legacy_;
   }
   found.size = reader.offset();
-  return std::optional<Found>(found);
+  return true;
+}
+
+// "5th: template length (except for 'ima' template)" (ima_fs.c): the digest has no length before it, the name's is
+// without its NUL; and what is hashed is "digest || name padded to 256 bytes" (IMA_EVENT_NAME_LEN_MAX + 1).
+Result<bool> FrameReader::ReadLegacy(ByteReader& reader) {
+  if (reader.remaining() < kLegacyDigestBytes + 4) return false;
+  ASSIGN_OR_RETURN(BytesView file_digest, reader.Take(kLegacyDigestBytes));
+  ASSIGN_OR_RETURN(std::uint32_t path_size, TakeU32(reader, encoding_));
+  if (path_size > kLegacyNameBytes) return reader.Fail("a name of the template \"ima\" is longer than 255 bytes");
+  if (reader.remaining() < path_size) return false;
+  ASSIGN_OR_RETURN(BytesView path, reader.Take(path_size));
+  // Padding hides how many NULs a name ends in: two logs would hash to one value.
+  if (AsText(path).find('\0') != std::string_view::npos) return reader.Fail("a file name holds a NUL");
+  legacy_.fill(0);
+  std::copy(path.begin(), path.end(), std::copy(file_digest.begin(), file_digest.end(), legacy_.begin()));
+  return true;
 }
 
 namespace {
@@ -196,11 +211,13 @@ Content ReadField(FieldKind kind, BytesView field, bool violation, Fields& into)
       into.buffer = field;
       into.has_buffer = true;
       return Content::kGood;
+    case FieldKind::kU32:
+      return field.empty() || field.size() == 4 ? Content::kGood : Content::kMalformed;
+    case FieldKind::kU16:
+      return field.empty() || field.size() == 2 ? Content::kGood : Content::kMalformed;
     case FieldKind::kAppendedDigest:
     case FieldKind::kHex:
     case FieldKind::kNames:
-    case FieldKind::kU32:
-    case FieldKind::kU16:
       return Content::kGood;  // no claim comes of it
     case FieldKind::kUnknown:
       into.unknown = true;
@@ -239,9 +256,8 @@ Error Malformed(std::string_view detail) {
   return {Reason::kImaLogMalformed, "IMA log", std::string(detail)};
 }
 
-Result<Fields> ParseLegacy(const Frame& frame) {
+Status ReadLegacyFields(const Frame& frame, Fields& fields) {
   ByteReader reader(frame.data, Reason::kImaLogMalformed, "IMA log");
-  Fields fields;
   ASSIGN_OR_RETURN(BytesView digest, reader.Take(kLegacyDigestBytes));
   if (reader.remaining() != kLegacyNameBytes + 1) return reader.Fail("data of the template \"ima\" has another length");
   ASSIGN_OR_RETURN(BytesView padded, reader.Take(kLegacyNameBytes + 1));
@@ -252,55 +268,65 @@ Result<Fields> ParseLegacy(const Frame& frame) {
   }
   fields.path = text.substr(0, end);
   fields.has_path = true;
-  if (frame.violation()) return fields;
+  if (frame.violation()) return {};
   fields.algorithm = HashAlgorithm::kSha1;
   fields.algorithm_name = Name(HashAlgorithm::kSha1);
   fields.digest = digest;
-  return fields;
+  return {};
 }
 
-}  // namespace
-
-Result<Fields> ParseFields(const Frame& frame, Encoding encoding) {
-  if (frame.template_name == kLegacyTemplate) return ParseLegacy(frame);
-  const std::optional<Template> found = FindTemplate(frame.template_name);
-  if (!found) {
-    return Malformed("the template " + Printable(frame.template_name, 64) + " is not known, nor the format of one");
-  }
+// `seen`: the meanings of the fields that were there.
+Status ReadFields(const Frame& frame, const Template& found, Encoding encoding, Fields& fields, unsigned& seen) {
   ByteReader reader(frame.data, Reason::kImaLogMalformed, "IMA log");
-  Fields fields;
-  unsigned seen = 0;
   std::size_t count = 0;
-  FieldIds ids(found->format);
-  while (const auto id = ids.Next()) {
+  FieldKinds kinds(found);
+  while (const auto kind = kinds.Next()) {
     if (++count > limits::kImaFields) return TooLong(reader, "an entry's list of fields");
     ASSIGN_OR_RETURN(std::uint32_t size, TakeU32(reader, encoding));
     ASSIGN_OR_RETURN(BytesView content, reader.Take(size));
-    const FieldKind kind = KindOf(*id);
-    const unsigned meaning = Meaning(kind);
+    const unsigned meaning = Meaning(*kind);
     if ((seen & meaning) != 0) {
       fields.unknown = true;
       continue;
     }
     seen |= meaning;
-    switch (ReadField(kind, content, frame.violation(), fields)) {
-      case Content::kGood:
-        break;
-      case Content::kTooLong:
-        return TooLong(reader, "a file name");
-      case Content::kMalformed:
-        if (found->builtin) return reader.Fail("the field " + std::string(*id) + " of an entry is malformed");
-        fields.unknown = true;
-        break;
+    const Content read = ReadField(*kind, content, frame.violation(), fields);
+    if (read == Content::kTooLong) return TooLong(reader, "a file name");
+    if (read == Content::kMalformed) {
+      if (found.builtin) return reader.Fail("field " + std::to_string(count) + " of an entry is malformed");
+      fields.unknown = true;
     }
   }
-  RETURN_IF_ERROR(reader.ExpectEnd());
-  if ((seen & Meaning(FieldKind::kDigest)) == 0) fields.unknown = true;  // it says nothing that could be judged
-  if (fields.unknown) {                                                  // so that no list of digests can ever match it
+  return reader.ExpectEnd();
+}
+
+Status ReadEntry(const Frame& frame, Encoding encoding, Fields& fields) {
+  if (frame.template_name == kLegacyTemplate) return ReadLegacyFields(frame, fields);
+  const std::optional<Template> found = FindTemplate(frame.template_name);
+  if (!found) {
+    return Malformed("the template " + Printable(frame.template_name, 64) + " is not known, nor the format of one");
+  }
+  unsigned seen = 0;
+  RETURN_IF_ERROR(ReadFields(frame, *found, encoding, fields, seen));
+  // The template's name is not in the template hash: under the name of a format that leaves one out, an entry would say
+  // nothing of its digest, or would hide its path from a deny-list.
+  const unsigned needed = Meaning(FieldKind::kDigest) | Meaning(FieldKind::kName);
+  if ((seen & needed) != needed) fields.unknown = true;
+  if (fields.unknown) {  // so that no list of digests can ever match it
     fields.algorithm.reset();
     fields.algorithm_name = {};
     fields.digest = {};
   }
+  return {};
+}
+
+}  // namespace
+
+Result<Fields> ParseFields(const Frame& frame, Encoding encoding) {
+  // Filled where it is returned, as in FrameReader::Next.
+  Result<Fields> fields{Fields{}};
+  Status status = ReadEntry(frame, encoding, *fields);
+  if (!status.ok()) fields = std::move(status).error();
   return fields;
 }
 

@@ -48,6 +48,10 @@ class FrameReader {
   [[nodiscard]] Result<std::optional<Found>> Next(BytesView bytes);
 
  private:
+  // Whether all of it was there.
+  [[nodiscard]] Result<bool> Read(BytesView bytes, Found& found);
+  [[nodiscard]] Result<bool> ReadLegacy(ByteReader& reader);
+
   Encoding encoding_;
   std::array<std::uint8_t, 276> legacy_{};
 };
@@ -63,11 +67,13 @@ struct Fields {
   BytesView appended_signature;
   BytesView buffer;
   bool has_path = false, has_signature = false, has_buffer = false;
-  bool unknown = false;  // a field that we do not know, or that is malformed in a template that we do not know
+  // A field that we do not know; or, in a format: a field that is malformed or there twice, no digest, or no path. Then
+  // there is no digest. The template's name is not in its hash: whoever hands a log over may have changed it.
+  bool unknown = false;
 };
 // By the template's name: ima, ima-ng, ima-ngv2, ima-sig, ima-sigv2, ima-buf, ima-modsig, evm-sig; another name is read
 // as a format ("d-ng|n-ng|sig", what ima_template_fmt= gives), field by field. A name that is neither:
-// kImaLogMalformed.
+// kImaLogMalformed. A violation has no digest, whatever stands there.
 [[nodiscard]] Result<Fields> ParseFields(const Frame& frame, Encoding encoding);
 
 // The whole ASCII log as a binary one. Only what can be put back without doubt: each entry must hash to its template

@@ -7,34 +7,50 @@
 namespace gatehouse::evidence::ima {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kBuiltin = {{
-    {"ima-ng", "d-ng|n-ng"},
-    {"ima-sig", "d-ng|n-ng|sig"},
-    {"ima-buf", "d-ng|n-ng|buf"},
-    {"ima-ngv2", "d-ngv2|n-ng"},
-    {"ima-sigv2", "d-ngv2|n-ng|sig"},
-    {"ima-modsig", "d-ng|n-ng|sig|d-modsig|modsig"},
-    {"evm-sig", "d-ng|n-ng|evmsig|xattrnames|xattrlengths|xattrvalues|iuid|igid|imode"},
-    {kLegacyTemplate, "d|n"},
+using enum FieldKind;
+
+constexpr std::array kNg = {kDigest, kName};
+constexpr std::array kSig = {kDigest, kName, kSignature};
+constexpr std::array kBuf = {kDigest, kName, kBuffer};
+constexpr std::array kNgV2 = {kTypedDigest, kName};
+constexpr std::array kSigV2 = {kTypedDigest, kName, kSignature};
+constexpr std::array kModsig = {kDigest, kName, kSignature, kAppendedDigest, kAppendedSignature};
+// d-ng|n-ng|evmsig|xattrnames|xattrlengths|xattrvalues|iuid|igid|imode
+constexpr std::array kEvm = {kDigest, kName, kHex, kNames, kHex, kHex, kU32, kU32, kU16};
+constexpr std::array kLegacy = {kOldDigest, kName};
+
+struct Builtin {
+  std::string_view name;
+  std::span<const FieldKind> kinds;
+};
+constexpr std::array<Builtin, 8> kBuiltin = {{
+    {"ima-ng", kNg},
+    {"ima-sig", kSig},
+    {"ima-buf", kBuf},
+    {"ima-ngv2", kNgV2},
+    {"ima-sigv2", kSigV2},
+    {"ima-modsig", kModsig},
+    {"evm-sig", kEvm},
+    {kLegacyTemplate, kLegacy},
 }};
 
 constexpr std::array<std::pair<std::string_view, FieldKind>, 16> kFields = {{
-    {"d-ng", FieldKind::kDigest},
-    {"n-ng", FieldKind::kName},
-    {"sig", FieldKind::kSignature},
-    {"d-ngv2", FieldKind::kTypedDigest},
-    {"buf", FieldKind::kBuffer},
-    {"d-modsig", FieldKind::kAppendedDigest},
-    {"modsig", FieldKind::kAppendedSignature},
-    {"d", FieldKind::kOldDigest},
-    {"n", FieldKind::kName},
-    {"evmsig", FieldKind::kHex},
-    {"xattrnames", FieldKind::kNames},
-    {"xattrlengths", FieldKind::kHex},
-    {"xattrvalues", FieldKind::kHex},
-    {"iuid", FieldKind::kU32},
-    {"igid", FieldKind::kU32},
-    {"imode", FieldKind::kU16},
+    {"d-ng", kDigest},
+    {"n-ng", kName},
+    {"sig", kSignature},
+    {"d-ngv2", kTypedDigest},
+    {"buf", kBuffer},
+    {"d-modsig", kAppendedDigest},
+    {"modsig", kAppendedSignature},
+    {"d", kOldDigest},
+    {"n", kName},
+    {"evmsig", kHex},
+    {"xattrnames", kNames},
+    {"xattrlengths", kHex},
+    {"xattrvalues", kHex},
+    {"iuid", kU32},
+    {"igid", kU32},
+    {"imode", kU16},
 }};
 
 bool IsIdentifier(std::string_view id) {
@@ -43,37 +59,51 @@ bool IsIdentifier(std::string_view id) {
   });
 }
 
-}  // namespace
-
 FieldKind KindOf(std::string_view id) {
   for (const auto& [known, kind] : kFields) {
     if (known == id) return kind;
   }
-  return FieldKind::kUnknown;
+  return kUnknown;
 }
 
-std::optional<std::string_view> FieldIds::Next() {
-  if (!rest_) return std::nullopt;
-  const std::size_t bar = rest_->find('|');
-  const std::string_view id = rest_->substr(0, bar);
+// The identifier before the next '|'; `rest` is nothing after the last one.
+std::string_view TakeIdentifier(std::optional<std::string_view>& rest) {
+  const std::size_t bar = rest->find('|');
+  const std::string_view id = rest->substr(0, bar);
   if (bar == std::string_view::npos) {
-    rest_.reset();
+    rest.reset();
   } else {
-    rest_->remove_prefix(bar + 1);
+    rest->remove_prefix(bar + 1);
   }
   return id;
 }
 
+}  // namespace
+
+FieldKinds::FieldKinds(const Template& found) : kinds_(found.kinds) {
+  if (!found.builtin) format_ = found.format;
+}
+
+std::optional<FieldKind> FieldKinds::Next() {
+  if (!kinds_.empty()) {
+    const FieldKind kind = kinds_.front();
+    kinds_ = kinds_.subspan(1);
+    return kind;
+  }
+  if (!format_) return std::nullopt;
+  return KindOf(TakeIdentifier(format_));
+}
+
 std::optional<Template> FindTemplate(std::string_view name) {
-  for (const auto& [known, format] : kBuiltin) {
-    if (known == name) return Template{format, true};
+  for (const Builtin& builtin : kBuiltin) {
+    if (builtin.name == name) return Template{true, builtin.kinds, {}};
   }
-  if (name.find('|') == std::string_view::npos && KindOf(name) == FieldKind::kUnknown) return std::nullopt;
-  FieldIds ids(name);
-  while (const auto id = ids.Next()) {
-    if (!IsIdentifier(*id)) return std::nullopt;
+  if (name.find('|') == std::string_view::npos && KindOf(name) == kUnknown) return std::nullopt;
+  std::optional<std::string_view> rest = name;
+  while (rest) {
+    if (!IsIdentifier(TakeIdentifier(rest))) return std::nullopt;
   }
-  return Template{name, false};
+  return Template{false, {}, name};
 }
 
 }  // namespace gatehouse::evidence::ima

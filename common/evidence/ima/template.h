@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
 
 namespace gatehouse::evidence::ima {
@@ -27,24 +28,25 @@ enum class FieldKind : std::uint8_t {
   kU16,                // imode
   kUnknown,
 };
-[[nodiscard]] FieldKind KindOf(std::string_view id);
 
 struct Template {
-  std::string_view format;  // "d-ng|n-ng"
   bool builtin;
+  std::span<const FieldKind> kinds;  // of a builtin one
+  std::string_view format;           // of another: "d-ng|n-ng"
 };
 // By its name; a name that is a format ("template_name = name[0] != '\0' ? name : fmt", ima_fs.c) is that one. Nothing:
 // neither. A format is identifiers of [a-z0-9-] with '|' between them, or one that we know.
 [[nodiscard]] std::optional<Template> FindTemplate(std::string_view name);
 
-// The identifiers of a format, one after another.
-class FieldIds {
+// The fields of a template, one after another.
+class FieldKinds {
  public:
-  explicit FieldIds(std::string_view format) : rest_(format) {}
-  [[nodiscard]] std::optional<std::string_view> Next();
+  explicit FieldKinds(const Template& found);
+  [[nodiscard]] std::optional<FieldKind> Next();
 
  private:
-  std::optional<std::string_view> rest_;
+  std::span<const FieldKind> kinds_;
+  std::optional<std::string_view> format_;
 };
 
 }  // namespace gatehouse::evidence::ima

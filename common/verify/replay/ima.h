@@ -33,13 +33,14 @@ class ImaReplay {
   // less than all if the last entry is not whole. With `quote`, stops right after the entry (or before the first) at
   // which every bank of this replay that is quoted has its quoted value of PCR 10; see Settled(). What `visit` is told
   // is not vouched for until then; and of a violation nothing ever is but that there was one: the TPM is extended by
-  // ff..ff whatever file the entry names (Violations of the kernel's documentation, M2). After an error the state is as it was before the
-  // entry that is wrong; throw it away. Errors: kImaLogMalformed, kImaTemplateMismatch, kLimitExceeded, all with "entry
-  // N". Entries: SHA-1 of the template data must be the template digest; a violation (all zeros) is extended as ff..ff
-  // in every bank; for a bank other than SHA-1, what is extended is H(data), or SHA-1(data) padded with zeros: both are
-  // kept running from the beginning to the end, never mixed (finding 1, M10). An entry with fields that we do not know,
-  // or with a buffer that does not hash to the entry's digest, is replayed, and given to `visit` with unknown_fields
-  // and without a digest.
+  // ff..ff whatever file the entry names (Violations of the kernel's documentation, M2). After an error the state is as
+  // it was before the entry that is wrong; throw it away. Errors: kImaLogMalformed, kImaTemplateMismatch,
+  // kLimitExceeded, all with "entry N". Entries: SHA-1 of the template data must be the template digest; a violation
+  // (all zeros) is extended as ff..ff in every bank; for a bank other than SHA-1, what is extended is H(data), or
+  // SHA-1(data) padded with zeros: both are kept running from the beginning to the end, never mixed (finding 1, M10).
+  // An entry with fields that we do not know, or with a buffer that the kernel cannot have logged (it does not hash to
+  // the digest, or is called like a file: an entry of a file under another template's name), is replayed, and given to
+  // `visit` with unknown_fields and without a digest.
   [[nodiscard]] Result<std::size_t> Advance(BytesView bytes, const Visit& visit,
                                             const claims::VerifiedTpmClaims* quote = nullptr);
 

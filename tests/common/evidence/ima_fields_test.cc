@@ -65,7 +65,7 @@ TEST(ImaFields, EveryTemplate) {
                           Case{"ima-sig", true, false, false}, Case{"ima-sigv2", true, false, false},
                           Case{"ima-buf", false, false, true}, Case{"ima-modsig", true, true, false},
                           Case{"evm-sig", false, false, false}, Case{"n-ng|d-ng|buf", false, false, true},
-                          Case{"d-ng|n-ng|sig", true, false, false}, Case{"d-ng", false, false, false}}) {
+                          Case{"d-ng|n-ng|sig", true, false, false}}) {
       SCOPED_TRACE(c.name);
       const Read read(One({.template_name = c.name,
                            .path = "/usr/bin/x",
@@ -83,8 +83,8 @@ TEST(ImaFields, EveryTemplate) {
       EXPECT_EQ(fields.algorithm_name, "sha256");
       EXPECT_EQ(ToBytes(fields.digest), Bytes(32, 7));
       EXPECT_FALSE(fields.verity);
-      EXPECT_EQ(fields.has_path, std::string(c.name) != "d-ng");
-      EXPECT_EQ(fields.path, fields.has_path ? "/usr/bin/x" : "");
+      EXPECT_TRUE(fields.has_path);
+      EXPECT_EQ(fields.path, "/usr/bin/x");
       EXPECT_EQ(fields.has_signature, c.signature);
       EXPECT_EQ(ToBytes(fields.signature), c.signature ? Bytes({3, 2, 4}) : Bytes());
       EXPECT_EQ(ToBytes(fields.appended_signature), c.appended ? Bytes({0x30}) : Bytes());
@@ -200,7 +200,7 @@ TEST(Adversarial_M10, FormatThatSaysOneThingTwiceOrNothing) {
                         Case{"d-ng|n-ng|n", {digest, NameField("/x"), NameField("/x")}},
                         Case{"d-ng|n-ng|sig|sig", {digest, NameField("/x"), Bytes(), Bytes()}},
                         Case{"d-ng|buf|buf", {digest, Bytes(), Bytes()}}, Case{"n-ng", {NameField("/x")}},
-                        Case{"n-ng|sig", {NameField("/x"), Bytes()}}}) {
+                        Case{"d-ng", {digest}}, Case{"n-ng|sig", {NameField("/x"), Bytes()}}}) {
     SCOPED_TRACE(c.format);
     const Read read(OneOf(c.format, c.fields));
     ASSERT_TRUE(read.fields.ok()) << read.fields.error().ToString();
@@ -224,6 +224,24 @@ TEST(Adversarial_M10, TemplateMixing) {
         Case{"ima-ngv2", {DigestField("sha256:ima:", 32), NameField("/x")}}, Case{"ima-ng", {digest}}}) {
     SCOPED_TRACE(c.name);
     ExpectReason(Read(OneOf(c.name, c.fields)).fields, Reason::kImaLogMalformed);
+  }
+}
+
+// The name of a template is in no hash. A format that calls the path something else would hide it from a deny-list.
+TEST(Adversarial_M10, FormatThatHidesAFieldOfTheEntry) {
+  const Bytes digest = DigestField("sha256:", 32);
+  for (const std::string& format : std::vector<std::string>{"d-ng|xattrnames", "d-ng|evmsig", "d-ng|iuid", "d-ng|sig",
+                                                            "d-ng|modsig", "d-ng|d-modsig", "evmsig|n-ng"}) {
+    SCOPED_TRACE(format);
+    const Read read(OneOf(format, {digest, NameField("/x")}));
+    ASSERT_TRUE(read.fields.ok()) << read.fields.error().ToString();
+    EXPECT_TRUE(read.fields->unknown);
+    EXPECT_EQ(read.fields->algorithm, std::nullopt);
+  }
+  for (const std::string& number : std::vector<std::string>{"iuid", "igid", "imode"}) {
+    const Read read(OneOf("d-ng|n-ng|" + number, {digest, NameField("/x"), Bytes(9)}));
+    ASSERT_TRUE(read.fields.ok());
+    EXPECT_TRUE(read.fields->unknown);
   }
 }
 

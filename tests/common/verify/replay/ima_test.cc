@@ -508,6 +508,24 @@ TEST(Adversarial_M14, BufferThatDoesNotHashToItsDigest) {
   EXPECT_EQ(unknown, (std::vector<bool>{false, true}));
 }
 
+// ima-sig and ima-buf have the same shape, and the name of a template is in no hash: a file whose signature is its own
+// content, shown as a buffer, is called like a file.
+TEST(Adversarial_M10, FileShownAsABuffer) {
+  const Bytes content = ToBytes("\x03\ncommands of a script");
+  ImaLog file({.template_name = "ima-sig"});
+  file.FileDigest("/tmp/x", crypto::Hash(kSha256, content), content);
+  ImaLog shown;
+  shown.Add(
+      {.template_name = "ima-buf", .path = "/tmp/x", .digest = crypto::Hash(kSha256, content), .buffer = content});
+  ASSERT_EQ(file.Pcr(kSha256), shown.Pcr(kSha256));
+  ImaReplay replay = Replaying();
+  ExpectTaken(replay, shown.bytes(), [&](const ImaEntry& e) {
+    EXPECT_TRUE(e.unknown_fields);
+    EXPECT_TRUE(e.digest.empty());
+  });
+  EXPECT_TRUE(replay.Settled(QuoteAt(file, 1)).ok());
+}
+
 TEST(Adversarial_M12, MalformedFieldLength) {
   ImaLog log;
   log.File("/a", "a").AddFields("ima-ng", {Bytes{0xFF, 0xFF, 0xFF, 0xFF, 1, 2, 3}}, false);
