@@ -12,8 +12,8 @@ namespace gatehouse::measure {
 struct ProposalOptions {
   std::string name = "proposed";  // of both documents
   std::string set = "measured";   // of the set in the ReferenceValues
-  std::string command_line;       // /proc/cmdline, if it is known: its text is proposed where it was measured
-  std::string source;             // where the log is from, for people; may be empty
+  std::string command_line = {};  // /proc/cmdline, if it is known: its text is proposed where it was measured
+  std::string source = {};        // where the log is from, for people; may be empty
   std::string trust_root = "tpm-manufacturers";  // that the NodePolicy names: it must exist already
 };
 

@@ -223,9 +223,8 @@ TEST(DiffImaLogs, TamperedMachine) {
   const auto a1 = fakes::BootCase("a1-baseline"), d = fakes::BootCase("d-tamper");
   if (!a1 || !d) GTEST_SKIP() << "no vectors";
   const auto lines = Diff(fakes::ReadBytes(*a1 / "ima-after.bin"), fakes::ReadBytes(*d / "ima-after.bin"));
-  EXPECT_THAT(lines, testing::Contains(HasSubstr("only in b -/")));
   EXPECT_THAT(lines, testing::Contains(AllOf(testing::StartsWith("only in b"), HasSubstr("/usr/local/bin/evil"))));
-  EXPECT_THAT(lines, testing::Contains(AllOf(testing::StartsWith("changed"), HasSubstr(" /usr/bin/id: "))));
+  EXPECT_THAT(lines, testing::Contains(AllOf(HasSubstr(" /usr/bin/id: "), HasSubstr(" and sha256:"))));
 }
 
 }  // namespace
