@@ -10,7 +10,7 @@ namespace gatehouse::verify::tpm {
 
 enum class CertifiedKey : std::uint8_t { kEndorsement, kAttestation };
 
-// See VerifyEndorsement for what is checked. Errors: kCertificateUntrusted.
+// See VerifyEndorsement for what is checked. Errors: kCertificateUntrusted, kKeyMalformed.
 [[nodiscard]] Status CheckProfile(const crypto::Certificate& certificate, CertifiedKey kind);
 // The extended key usage for crypto::VerifyChain; empty where the certificate of an attestation key names none.
 [[nodiscard]] std::string RequiredUsage(const crypto::Certificate& certificate, CertifiedKey kind);
