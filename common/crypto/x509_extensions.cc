@@ -167,8 +167,8 @@ std::optional<Certificate::KeyUsage> Certificate::Usage() const {
   const BitString bits(
       static_cast<ASN1_BIT_STRING*>(X509_get_ext_d2i(impl_->x509.get(), NID_key_usage, &critical, nullptr)));
   if (!bits) return std::nullopt;
-  // RFC 5280 section 4.2.1.3: digitalSignature (0), keyEncipherment (2), keyAgreement (4), keyCertSign (5), cRLSign (6);
-  // bit 0 is the first octet's highest.
+  // RFC 5280 section 4.2.1.3: digitalSignature (0), keyEncipherment (2), keyAgreement (4), keyCertSign (5), cRLSign
+  // (6); bit 0 is the first octet's highest.
   constexpr std::uint8_t kDigitalSignature = 0x80;
   constexpr std::uint8_t kKeyEncipherment = 0x20;
   constexpr std::uint8_t kKeyAgreement = 0x08;
