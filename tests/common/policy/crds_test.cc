@@ -108,21 +108,6 @@ std::string EveryCondition() {
 )");
 }
 
-// The command line among the others, and parts of which anything is accepted.
-std::string EveryPartAtOnce() {
-  std::string policy = MeasuredPolicyYaml();
-  const auto begin = policy.find("      commandLine:\n");
-  policy = policy.substr(0, begin) + policy.substr(policy.find("      ignore:\n"));
-  policy = Edited(policy, PartsYaml(8, false), PartsYaml(8, true));
-  for (std::string_view part : claims::kBootPartNames) {
-    if (!MayBeListed(part)) continue;
-    const std::string one = "        " + std::string(part) + ": {";
-    const auto at = policy.find(one);
-    policy = policy.substr(0, at) + one + "any: true}" + policy.substr(policy.find('\n', at));
-  }
-  return policy;
-}
-
 // One good document or several of each kind, which together have every field.
 std::vector<std::string> Samples() {
   const std::string rsa = Edited(ImagePolicyYaml(), Indented(kP256Pem, 10), Indented(kRsaPem, 10));

@@ -1,6 +1,7 @@
 // Good documents about TPMs, boots and files with every field that there is, to be changed in one place at a time.
 #pragma once
 
+#include <set>
 #include <string>
 
 #include "common/base/encoding.h"
@@ -128,6 +129,21 @@ spec:
       allowInsecurePaddedSha1: true
       allowInsecureSha1Aggregate: true
 )";
+}
+
+// The command line among the others, and parts of which anything is accepted.
+inline std::string EveryPartAtOnce() {
+  std::string policy = MeasuredPolicyYaml();
+  const auto begin = policy.find("      commandLine:\n");
+  policy = policy.substr(0, begin) + policy.substr(policy.find("      ignore:\n"));
+  policy = Edited(policy, PartsYaml(8, false), PartsYaml(8, true));
+  for (std::string_view part : claims::kBootPartNames) {
+    if (!MayBeListed(part)) continue;
+    const std::string one = "        " + std::string(part) + ": {";
+    const auto at = policy.find(one);
+    policy = policy.substr(0, at) + one + "any: true}" + policy.substr(policy.find('\n', at));
+  }
+  return policy;
 }
 
 inline std::string MeasuredValuesYaml() {
