@@ -16,14 +16,17 @@ constexpr std::string_view kMagic = "GHDS";
 constexpr std::uint32_t kVersion = 1;
 constexpr std::size_t kPathHashBytes = 8;
 constexpr std::array kAlgorithms = {HashAlgorithm::kSha256, HashAlgorithm::kSha384, HashAlgorithm::kSha512};
-// About eight entries in a bucket: two lines of a cache.
+// About eight entries in a bucket, so that the index stays in a cache: a read of memory that is in none costs as much
+// as a hash, and a look-up should be one.
 constexpr int kEntriesPerBucketBits = 3;
+constexpr std::ptrdiff_t kCacheLine = 64;
+constexpr std::size_t kSteps = 8;
 constexpr int kMaxBucketBits = 24;
 
 std::uint64_t ReadBe64(const std::uint8_t* at) {
-  std::uint64_t value = 0;
-  for (std::size_t i = 0; i < 8; ++i) value = value << 8 | at[i];
-  return value;
+  return std::uint64_t{at[0]} << 56 | std::uint64_t{at[1]} << 48 | std::uint64_t{at[2]} << 40 |
+         std::uint64_t{at[3]} << 32 | std::uint64_t{at[4]} << 24 | std::uint64_t{at[5]} << 16 |
+         std::uint64_t{at[6]} << 8 | std::uint64_t{at[7]};
 }
 
 // SHA-256, so that nobody finds another path that passes for a listed one. Never 0 but for no path. The kernel writes
@@ -86,18 +89,28 @@ class Section {
   // The first entry of that digest, or count().
   [[nodiscard]] std::size_t First(BytesView wanted) const {
     if (wanted.size() != size_ || count_ == 0) return count_;
+    const std::uint64_t prefix = ReadBe64(wanted.data());
     const std::size_t bucket = BucketOf(wanted.data());
     std::size_t low = index_[bucket];
     std::size_t high = index_[bucket + 1];
+    // Where it is if the bucket's digests are spread evenly; they are, so it is a few entries away at most.
+    const std::uint64_t rest = prefix << bits_ >> 32;
+    std::size_t at = low + static_cast<std::size_t>((high - low) * rest >> 32);
+    Prefetch(digest(at));
+    std::size_t step = 1;
     while (low < high) {
-      const std::size_t middle = low + (high - low) / 2;
-      if (std::memcmp(digest(middle), wanted.data(), size_) < 0) {
-        low = middle + 1;
+      if (Below(at, prefix, wanted)) {
+        low = at + 1;
+        at = std::min(at + step, high - 1);
       } else {
-        high = middle;
+        high = at;
+        at = at > low + step ? at - step : low;
       }
+      if (at < low) at = low;
+      // Where somebody chose them, halves find it.
+      if (++step > kSteps) at = low + (high - low) / 2;
     }
-    return low < count_ && std::memcmp(digest(low), wanted.data(), size_) == 0 ? low : count_;
+    return Same(low, wanted) ? low : count_;
   }
 
   [[nodiscard]] bool Same(std::size_t i, BytesView wanted) const {
@@ -105,6 +118,19 @@ class Section {
   }
 
  private:
+  // What is beside it, too: at the same time, and not one after the other.
+  void Prefetch(const std::uint8_t* around) const {
+    const std::ptrdiff_t before = around - digests_.data();
+    const std::ptrdiff_t behind = static_cast<std::ptrdiff_t>(digests_.size()) - before;
+    for (std::ptrdiff_t offset = -2 * kCacheLine; offset <= 2 * kCacheLine; offset += kCacheLine) {
+      if (offset >= -before && offset < behind) __builtin_prefetch(around + offset);
+    }
+  }
+  // Entry i comes before `wanted`, whose first eight bytes are `prefix`.
+  [[nodiscard]] bool Below(std::size_t i, std::uint64_t prefix, BytesView wanted) const {
+    const std::uint64_t here = ReadBe64(digest(i));
+    return here != prefix ? here < prefix : std::memcmp(digest(i), wanted.data(), size_) < 0;
+  }
   [[nodiscard]] std::size_t BucketOf(const std::uint8_t* digest) const {
     return bits_ == 0 ? 0 : ReadBe64(digest) >> (64 - bits_);
   }

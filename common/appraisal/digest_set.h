@@ -10,8 +10,8 @@
 
 namespace gatehouse::appraisal {
 
-// Immutable, thread-safe. 40 bytes an entry (of 32-byte digests), in one block, and an index of at most one byte an
-// entry: a million in 41 MB.
+// Immutable, thread-safe. 40 bytes an entry (of 32-byte digests), in one block, and an index of at most one byte
+// an entry: a million in 41 MB.
 class DigestSet {
  public:
   struct Entry {

@@ -83,7 +83,7 @@ std::optional<Line> ParseRpm(std::string_view line) {
   }
   const auto& [size, mtime, digest, mode, owner, group, config, documentation, device, link] = fields;
   const bool flags = (config == "0" || config == "1") && (documentation == "0" || documentation == "1");
-  if (!IsNumber(size) || !IsNumber(mtime) || !IsNumber(mode) || mode.size() != 7 || !flags) return std::nullopt;
+  if (!IsNumber(size) || !IsNumber(mtime) || !IsNumber(mode) || !mode.starts_with('0') || !flags) return std::nullopt;
   // What is no file, and what is only listed (%ghost), has zeros.
   const bool none = digest.find_first_not_of('0') == std::string_view::npos;
   if (none) return Line{"", std::string(line)};

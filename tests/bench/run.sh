@@ -45,6 +45,9 @@ awk '
   function ratio(label, a, b) { if (ns[a] && ns[b]) printf "   %-58s %.2f x (asked for: under 3 x)\n", label, ns[a] / ns[b] }
   END { ratio("event log / its raw hashing", "BootLogAppraised", "RawHashingOfBootLog") }' "$work/boot.txt"
 
+echo "== an IMA log of a million entries: template hashes, PCR 10 in two banks, look-up in a million reference digests"
+"$bin/ima_bench" || failed=1
+
 echo "== an image for the first time, its registry 20 ms away (TLS 1.3; 'connected': with open connections; round trips: requests that wait for another's answer)"
 "$bin/round_trips" || failed=1
 
