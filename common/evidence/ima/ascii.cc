@@ -57,8 +57,11 @@ class Line {
   }
 
   Result<std::uint64_t> TakePcr() {
-    if (rest_.starts_with(' ')) rest_.remove_prefix(1);  // "%2d"
-    return Number(TakeLeft(), 23);
+    const bool padded = rest_.starts_with(' ');  // "%2d"
+    if (padded) rest_.remove_prefix(1);
+    ASSIGN_OR_RETURN(std::uint64_t pcr, Number(TakeLeft(), 23));
+    if (padded != (pcr < 10)) return Fail("the PCR is not written in two places");
+    return pcr;
   }
 
   Result<std::uint64_t> Number(std::string_view text, std::uint64_t max) const {

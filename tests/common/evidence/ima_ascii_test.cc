@@ -141,6 +141,8 @@ TEST(ImaAscii, LinesThatAreNone) {
                                 "10 " + hash + " d-ng|n-ng|newfield " + digest + " /x 00",
                                 "10 " + hash + " ima " + digest + " /x",
                                 "10 " + hash + " ima " + hash + "00 /x",
+                                "8 " + hash + " ima-ng " + digest + " /x",
+                                " 10 " + hash + " ima-ng " + digest + " /x",
                                 "010 " + hash + " ima-ng " + digest + " /x",
                                 "24 " + hash + " ima-ng " + digest + " /x",
                                 "-1 " + hash + " ima-ng " + digest + " /x",
