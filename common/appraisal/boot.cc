@@ -344,8 +344,6 @@ void Appraiser::JudgeCommandLine(const BootEvent& event) {
     for (const std::string& word : refused) why += (why.empty() ? "it " : ", it ") + word;
     return Refuse(Reason::kCommandLineRefused, BootPart::kCommandLine, event, why);
   }
-  // Words alone accept whatever obeys them.
-  if (words && !HasRules(BootPart::kCommandLine)) return;
   if (!Accept(BootPart::kCommandLine, event)) {
     Refuse(Reason::kCommandLineRefused, BootPart::kCommandLine, event);
   }

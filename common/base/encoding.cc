@@ -1,5 +1,6 @@
 #include "common/base/encoding.h"
 
+#include <algorithm>
 #include <array>
 
 namespace gatehouse {
@@ -149,6 +150,16 @@ bool IsUtf8(std::string_view text) {
 std::string Printable(std::string_view text, std::size_t max) {
   std::string shown;
   while (!text.empty()) {
+    // Most of what is shown is plain ASCII: as much of it at once as there is.
+    const auto is_plain = [](char c) { return c >= 0x20 && c < 0x7F && c != '\\'; };
+    const auto end = std::find_if_not(text.begin(), text.end(), is_plain);
+    if (const auto run = static_cast<std::size_t>(end - text.begin()); run > 0) {
+      const std::size_t room = max - std::min(max, shown.size());
+      shown += text.substr(0, std::min(run, room));
+      if (run > room) return shown + "...";
+      text.remove_prefix(run);
+      continue;
+    }
     std::size_t length = Utf8Length(text);
     auto first = static_cast<std::uint8_t>(text[0]);
     bool plain = length > 0 && first >= 0x20 && first != 0x7F && first != '\\';

@@ -53,6 +53,7 @@ struct Fixture {
       std::sort(accepted.digests.begin(), accepted.digests.end());
     }
     policy.accepted[BootPart::kLoaderCommands].any = true;
+    policy.accepted[BootPart::kCommandLine].texts = {{"any text", [](std::string_view) { return true; }}};
   }
   fakes::BootLog boot;
   Bytes bytes;

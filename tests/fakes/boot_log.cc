@@ -250,7 +250,13 @@ Bytes CertificateList(const std::vector<Bytes>& certificates) {
 }
 
 Bytes HashList(const std::vector<Bytes>& sha256) {
-  return List(evidence::eventlog::kCertSha256Guid, sha256);
+  // All of them in one list, as they have one size.
+  constexpr std::uint32_t kEntry = sizeof(kOwner) + 32;
+  LittleWriter list;
+  list.Put(GuidBytes(evidence::eventlog::kCertSha256Guid));
+  list.U32(static_cast<std::uint32_t>(28 + kEntry * sha256.size())).U32(0).U32(kEntry);
+  for (const Bytes& hash : sha256) list.Put(SignatureData(hash));
+  return list.Finish();
 }
 
 Bytes LoadOption(std::string_view description) {

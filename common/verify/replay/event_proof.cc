@@ -17,6 +17,7 @@ namespace event_type = evidence::eventlog::event_type;
 using Banks = std::vector<HashAlgorithm>;
 
 constexpr unsigned kLastFirmwarePcr = 7;
+constexpr std::size_t kShownOfText = 256;  // more than DescribeEvent gives
 
 // Values that stand for themselves: whatever an event's type and data say, its digest can have come from these only.
 // PC Client Platform Firmware Profile, EV_SEPARATOR: "00000000h or FFFFFFFFh" without an error, "00000001h" with one;
@@ -327,7 +328,10 @@ void EventProver::ProveByType(const Event& event, const Banks& banks, EventProof
 EventProof EventProver::Prove(const Event& event, const Banks& banks) {
   EventProof proof{{event.number, event.pcr, event.type, PartOfPcr(event.pcr), {}, "", std::nullopt, false, ""}, ""};
   for (HashAlgorithm bank : banks) proof.event.digests.emplace(bank, ToBytes(event.digest(bank)));
-  proof.event.hint = evidence::eventlog::DescribeEvent(event);
+  // Of GRUB's menus nobody is shown more than the beginning.
+  Event shown = event;
+  if (event.pcr == 8) shown.data = shown.data.first(std::min(shown.data.size(), kShownOfText));
+  proof.event.hint = evidence::eventlog::DescribeEvent(shown);
   if (!ProveKnownValue(event, banks, proof)) ProveByType(event, banks, proof);
   return proof;
 }

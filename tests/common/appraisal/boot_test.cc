@@ -479,14 +479,20 @@ TEST(BootReferenceSets, AreUnitedAndEndWithTheFirstThatIsNeeded) {
 
 // --- command lines
 
-TEST(BootCommandLine, WordsAloneAcceptWhateverObeysThem) {
+// A policy of words alone is given a rule for any text by its loader. Here words accept nothing: a set that lists
+// command lines and has expired must not leave a policy that takes whatever obeys the words.
+TEST(BootCommandLine, WordsAcceptNothingByThemselves) {
   BootPolicy policy = GrubPolicy();
   policy.accepted.erase(BootPart::kCommandLine);
   const auto log = Verified(SecureBootWithGrub());
   const std::size_t line = SecureBootWithGrub().IndexOf(event_type::kIpl, 8, 2);
   EXPECT_EQ(Judge(policy, log), Strings{At(Reason::kCommandLineRefused, line, 8)});
   policy.required_words = {"ima_policy=tcb"};
+  EXPECT_EQ(Judge(policy, log), Strings{At(Reason::kCommandLineRefused, line, 8)});
+  policy.accepted[BootPart::kCommandLine].texts = {{"any text", [](std::string_view) { return true; }}};
   EXPECT_EQ(Judge(policy, log), Strings{});
+  policy.required_words = {"ima_policy=none"};
+  EXPECT_EQ(Judge(policy, log), Strings{At(Reason::kCommandLineRefused, line, 8)});
 }
 
 TEST(BootCommandLine, WithoutItsTextWordsAreNotKnownToBeThere) {
