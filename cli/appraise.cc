@@ -124,7 +124,9 @@ Result<Input> ReadInput(const AppraiseOptions& options) {
 Result<vtpm::AttestationKey> MakeKey(const AttestationKeyFile& file, BytesView signature) {
   if (file.area) return vtpm::AttestationKey::Make(*file.area);
   ASSIGN_OR_RETURN(const auto parsed, evidence::tpm::ParseSignature(signature));
-  return vtpm::AttestationKey::UnsafeFromKey(file.key, parsed.scheme, parsed.hash);
+  auto key = vtpm::AttestationKey::UnsafeFromKey(file.key, parsed.scheme, parsed.hash);
+  if (!key.ok()) return Error{Reason::kSignatureInvalid, "signature", "is of a kind that the key does not make"};
+  return key;
 }
 
 // --- values of PCRs that nobody gave: those that the logs replay to, if what was signed is a digest of them

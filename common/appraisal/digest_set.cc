@@ -93,9 +93,10 @@ class Section {
     const std::size_t bucket = BucketOf(wanted.data());
     std::size_t low = index_[bucket];
     std::size_t high = index_[bucket + 1];
+    if (low == high) return count_;
     // Where it is if the bucket's digests are spread evenly; they are, so it is a few entries away at most.
     const std::uint64_t rest = prefix << bits_ >> 32;
-    std::size_t at = low + static_cast<std::size_t>((high - low) * rest >> 32);
+    std::size_t at = low + ((high - low) * rest >> 32);
     Prefetch(digest(at));
     std::size_t step = 1;
     while (low < high) {

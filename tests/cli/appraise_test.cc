@@ -154,7 +154,7 @@ TEST_F(AppraiseVm, AnUnsafeClockIsRefused) {
   ASSERT_TRUE(attest.ok());
   const Answer unsafe = Appraise({"tpm", "--quote", At("host-unsafe-clock", "quote.msg"), "--signature",
                                   At("host-unsafe-clock", "quote.sig"), "--ak", At("host-unsafe-clock", "ak-ecdsa.pem"),
-                                  "--pcrs", "sha256:all", "--nonce", EncodeHex(attest->extra_data)});
+                                  "--pcrs", "sha256:0,10", "--nonce", EncodeHex(attest->extra_data)});
   EXPECT_EQ(unsafe.exit_code, 1);
   EXPECT_THAT(unsafe.tokens, ElementsAre("clock-rewound")) << unsafe.text;
 }
