@@ -55,7 +55,6 @@ contained() {
 }
 
 finish() {
-  rm -f "$TALLY"
   [ -z "${JOB:-}" ] || kill -9 "$JOB" 2>/dev/null || true
   [ -z "${ALIVE:-}" ] || exec {ALIVE}>&-
   [ -z "${JANITOR:-}" ] || wait "$JANITOR" || true
@@ -67,7 +66,6 @@ run_part() {
 }
 
 exec {STDIN}<&0
-TALLY=$CACHE/tally.$$
 trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
@@ -80,6 +78,11 @@ GATEHOUSE_SWARM=${GATEHOUSE_SWARM:-$REPO/build/dev/bin/gatehouse-swarm}
 [ -x "$GATEHOUSE_SWARM" ] || GATEHOUSE_SWARM=
 GATEHOUSE_FORGE=${GATEHOUSE_FORGE:-$REPO/build/dev/bin/gatehouse-forge}
 [ -x "$GATEHOUSE_FORGE" ] || GATEHOUSE_FORGE=
+# Where the parts count: a file that has no name, so that it goes with whoever has it open.
+TALLY=$(mktemp)
+exec {COUNTS}<>"$TALLY"
+rm "$TALLY"
+TALLY=/proc/self/fd/$COUNTS
 export REPO CACHE BIN GATEHOUSE_IMAGE GATEHOUSE_SWARM GATEHOUSE_FORGE RUN_ID TALLY
 STATUS=0
 echo 0 0 >"$TALLY"

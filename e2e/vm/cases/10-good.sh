@@ -20,13 +20,13 @@ trusted() {
     on "$1" "cat $SECURITY/ima/runtime_measurements_count") files measured"
 }
 
-# untrusted NAME PATTERN...: a pod is refused there, for that reason.
+# untrusted NAME PATTERN...: a pod is refused there, for that reason. The words are those of the audit log: what the API server is told is cut.
 untrusted() {
   local name=$1
   shift
   ! attests "$name" || return 1
   OUT=$(bind_pod "$name") && return 1
-  says "$OUT" "$@"
+  says "$(grep '"level":"audit"' "$LOGS/verifier.log" | tail -n 1 | jq -r '.findings[] | "\(.reason): \(.detail)"')" "^node-untrusted: " "$@"
 }
 
 good_boot() { booted "$1" && learn "$1" && trusted "$1"; }

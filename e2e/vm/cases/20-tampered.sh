@@ -2,7 +2,7 @@
 # What a machine runs that nobody listed is named, and so is another way to boot.
 
 run_unknown() {
-  on direct 'cp /bin/busybox /usr/local/bin/implant && printf x >>/usr/local/bin/implant && /usr/local/bin/implant true' || return 1
+  on direct 'cp /usr/bin/true /usr/local/bin/implant && printf x >>/usr/local/bin/implant && /usr/local/bin/implant' || return 1
   untrusted direct ima-file-unlisted /usr/local/bin/implant
 }
 
