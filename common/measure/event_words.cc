@@ -68,7 +68,7 @@ std::string DigestText(const BootEvent& event, HashAlgorithm bank) {
 std::string EntryText(const SignatureEntry& entry) {
   switch (entry.kind) {
     case SignatureEntry::Kind::kCertificate:
-      return "certificate " + entry.digest.text() + (entry.label.empty() ? "" : " (" + Printable(entry.label) + ")");
+      return "certificate " + entry.digest.text() + (entry.label.empty() ? "" : " (" + entry.label + ")");
     case SignatureEntry::Kind::kSha256:
       return "hash " + entry.digest.text();
     case SignatureEntry::Kind::kOther:
@@ -147,7 +147,7 @@ std::string TopicOf(const BootEvent& event) {
     case BootPart::kUkiSections:
       return event.hint;
     case BootPart::kActions:
-      return event.text;
+      return Printable(event.text, 120);
     case BootPart::kFirmware:
     case BootPart::kPlatformConfig:
     case BootPart::kDrivers:
@@ -174,7 +174,7 @@ std::string SubjectOf(const BootEvent& event) {
     return subject;
   }
   const std::string topic = TopicOf(event);
-  return topic.empty() ? subject : subject + " " + Printable(topic, 120);
+  return topic.empty() ? subject : subject + " " + topic;
 }
 
 std::string Told(const BootEvent& event, HashAlgorithm bank) {

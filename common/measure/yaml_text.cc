@@ -1,5 +1,6 @@
 #include "common/measure/yaml_text.h"
 
+#include <algorithm>
 #include <cstdio>
 
 #include "common/base/encoding.h"
@@ -28,7 +29,10 @@ std::string YamlQuoted(std::string_view text) {
 }
 
 std::string YamlComment(std::string_view text) {
-  return Printable(text, 120);
+  // What is printable already is not escaped again.
+  std::string unescaped(text);
+  std::replace(unescaped.begin(), unescaped.end(), '\\', '/');
+  return Printable(unescaped, 120) == unescaped ? std::string(text) : Printable(text, 120);
 }
 
 }  // namespace gatehouse::measure

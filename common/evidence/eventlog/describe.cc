@@ -82,10 +82,17 @@ std::string OfNoAction(const Event& event) {
   return IsText(name) ? std::string(AsText(name)) : TextOrHex(event.data);
 }
 
+// With slashes, as a backslash would have to be shown as an escape.
 std::string OfImage(const Event& event) {
   auto load = ParseImageLoad(event.data);
   if (!load.ok()) return std::string(kUnreadable);
-  return load->device_path.empty() ? "an image from memory" : load->device_path;
+  if (load->device_path.empty()) return "an image from memory";
+  std::string text;
+  for (char c : load->device_path) {
+    const char shown = c == '\\' ? '/' : c;
+    if (shown != '/' || text.empty() || text.back() != '/') text += shown;
+  }
+  return text;
 }
 
 std::string Describe(const Event& event) {

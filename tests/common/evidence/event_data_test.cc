@@ -420,6 +420,10 @@ TEST(EventData, DescriptionsForPeople) {
   EXPECT_EQ(Described(event_type::kEfiVariableBoot, Variable(9, 2, Wide("BootOrder"), {0, 0})), "BootOrder (2 bytes)");
   EXPECT_EQ(Described(event_type::kEfiVariableAuthority, {1}), "(data that cannot be read)");
   EXPECT_EQ(Described(event_type::kEfiBootServicesApplication, Image(kEnd)), "an image from memory");
+  const Bytes file = Joined({Wide("\\EFI\\x.efi"), {0, 0}});
+  EXPECT_EQ(
+      Described(event_type::kEfiBootServicesApplication, Image(Joined({Node(1, 1, {0, 3}), Node(4, 4, file), kEnd}))),
+      "Pci(0x3,0x0)/EFI/x.efi");
   EXPECT_EQ(Described(event_type::kSeparator, Bytes(4, 0)), "separator 00000000");
   EXPECT_EQ(Described(event_type::kSeparator, {1, 0, 0, 0}), "separator 01000000 (error)");
   EXPECT_EQ(Described(event_type::kIpl, ToBytes("grub_cmd: linux /vmlinuz")), "grub_cmd: linux /vmlinuz");

@@ -210,6 +210,8 @@ TEST(Proposal, RealBootsMeetWhatIsProposedOfThem) {
 TEST(YamlText, ScalarsAndComments) {
   EXPECT_EQ(YamlQuoted("a \"b\" \\ \n\t\x01\x7F\xC3\xA4"), "\"a \\\"b\\\" \\\\ \\n\\t\\x01\\x7f\xC3\xA4\"");
   EXPECT_EQ(YamlComment("a\nb"), "a\\x0ab");
+  EXPECT_EQ(YamlComment("a\\x0ab"), "a\\x0ab");
+  EXPECT_EQ(YamlComment(std::string(200, 'a')), std::string(120, 'a') + "...");
 }
 
 }  // namespace
