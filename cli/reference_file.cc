@@ -18,6 +18,15 @@ std::string Quoted(std::string_view text) {
   return std::move(json).Finish();
 }
 
+// As the webhook takes files of its folder (common/policy).
+bool IsFileName(std::string_view name) {
+  auto fits = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+           c == '-' || c == '+';
+  };
+  return !name.empty() && name.size() <= 253 && name.front() != '.' && std::all_of(name.begin(), name.end(), fits);
+}
+
 // A name as documents may have it, from a file's.
 std::string NameOf(const std::string& file) {
   std::string name;
@@ -38,7 +47,7 @@ std::string Document(const ReferenceFile& file, const MeasureOptions& options, c
   yaml += "# Put " + Printable(name) + " into the folder that the webhook's referenceFiles names.\n";
   yaml += "apiVersion: gatehouse.dev/v1alpha1\nkind: ReferenceValues\nmetadata:\n  name: " + Quoted(document) +
           "\nspec:\n  sets:\n    - name: " + Quoted(set) + "\n      tpm:\n        ima:\n          files:\n";
-  yaml += "            - name: " + Quoted(name) + "\n              sha256: " + std::string(pin.hex()) + "\n";
+  yaml += "            - name: " + Quoted(name) + "\n              sha256: " + Quoted(pin.hex()) + "\n";
   if (file.from_images) yaml += "          from: images\n";
   return yaml;
 }
@@ -52,19 +61,24 @@ int ExitCodeOf(const Error& error) {
 }
 
 int WriteReferenceFile(ReferenceFile file, const MeasureOptions& options) {
+  const std::filesystem::path path = std::filesystem::absolute(options.output);
+  const std::string name = path.filename().string();
+  if (!IsFileName(name)) {
+    PrintError({Reason::kUsage, "--output", "the file's name may have letters, digits, ., _, + and - only"},
+               options.json);
+    return kUsageOrPolicy;
+  }
   auto set = appraisal::DigestSet::Make(std::move(file.entries));
   if (!set.ok()) {
     PrintError(set.error(), options.json);
     return ExitCodeOf(set.error());
   }
   const Bytes bytes = (*set)->Serialize();
-  const std::filesystem::path path = std::filesystem::absolute(options.output);
   if (const Status written = WriteFile(path, bytes); !written.ok()) {
     PrintError(written.error(), options.json);
     return ExitCodeOf(written.error());
   }
   const Digest pin = crypto::Sha256Digest(bytes);
-  const std::string name = path.filename().string();
   if (!options.json) {
     for (const std::string& note : file.notes) std::cerr << "note: " << note << "\n";
     std::cerr << (*set)->size() << " digests in " << Printable(options.output) << ", " << pin.text() << "\n";

@@ -1,145 +1,188 @@
-// gatehouse measure boot, measure uki and diff.
+// gatehouse measure files and measure image.
+#include "common/appraisal/digest_set.h"
+#include "common/base/encoding.h"
+#include "common/base/file.h"
+#include "common/crypto/hash.h"
+#include "common/image/manifest.h"
 #include "tests/cli/support.h"
-#include "tests/common/measure/pe_builder.h"
-#include "tests/fakes/boot_log.h"
-#include "tests/fakes/ima_log.h"
 
 namespace gatehouse::cli {
 namespace {
 
-using fakes::BootLog;
-using testing::AllOf;
-using testing::HasSubstr;
-using testing::IsEmpty;
-using testing::SizeIs;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
-class MeasureVerbs : public CliTest {
+std::string Hex(std::string_view content) {
+  return EncodeHex(crypto::Hash(HashAlgorithm::kSha256, AsBytes(content)));
+}
+
+// A tar archive of one program, uncompressed.
+std::string OneProgram(const std::string& name, const std::string& content) {
+  auto octal = [](std::size_t value, std::size_t width) {
+    std::string digits;
+    for (; digits.size() < width; value /= 8) digits.insert(digits.begin(), static_cast<char>('0' + value % 8));
+    return digits;
+  };
+  std::string block(512, '\0');
+  block.replace(0, name.size(), name);
+  block.replace(100, 7, "0000755");
+  block.replace(124, 11, octal(content.size(), 11));
+  block.replace(148, 8, "        ");
+  block[156] = '0';
+  block.replace(257, 8, std::string("ustar\00000", 8));
+  unsigned sum = 0;
+  for (char c : block) sum += static_cast<unsigned char>(c);
+  block.replace(148, 6, octal(sum, 6));
+  block[154] = '\0';
+  return block + content + std::string((512 - content.size() % 512) % 512 + 1024, '\0');
+}
+
+class MeasureTest : public CliTest {
  protected:
-  void WriteBytes(const std::string& name, BytesView bytes) const {
-    (void)folder_.Write(name, std::string(AsText(bytes)));
+  std::shared_ptr<const appraisal::DigestSet> ReadSet(const std::string& name) const {
+    auto file = ReadFile(folder_.path() / name, 1 << 20);
+    EXPECT_TRUE(file.ok()) << file.error().ToString();
+    auto set = appraisal::DigestSet::Parse(BytesView(*file));
+    EXPECT_TRUE(set.ok()) << set.error().ToString();
+    return *set;
   }
+  // An image for this platform, of one layer with one program.
+  Digest PushManifest(const std::string& content, const std::string& layer_type,
+                      const std::optional<std::string>& tag) {
+    const std::string layer = OneProgram("bin/tool", content);
+    const Digest layer_digest = registry_.PutBlob("app", layer);
+    const Digest config = registry_.PutBlob("app", "{}");
+    const std::string manifest =
+        R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":)"
+        R"("application/vnd.oci.image.config.v1+json","digest":")" +
+        config.text() + R"(","size":2},"layers":[{"mediaType":")" + layer_type + R"(","digest":")" +
+        layer_digest.text() + R"(","size":)" + std::to_string(layer.size()) + "}]}";
+    size_ = manifest.size();
+    return registry_.PutManifest("app", tag, manifest, std::string(image::kOciManifest));
+  }
+  [[nodiscard]] fakes::Ran Image(const std::vector<std::string>& more) const {
+    std::vector<std::string> all{"measure", "image"};
+    all.insert(all.end(), more.begin(), more.end());
+    all.insert(all.end(), {"--insecure-registry", "{registry}"});
+    return Run(all);
+  }
+  static constexpr const char* kPlain = "application/vnd.oci.image.layer.v1.tar";
+  std::size_t size_ = 0;
 };
 
-TEST_F(MeasureVerbs, BootProposesPoliciesThatLoad) {
-  WriteBytes("log", fakes::SecureBootWithGrub().Write());
-  fakes::Ran ran = Run({"measure", "boot", "--log", "{folder}/log", "--name", "rack-7", "--set", "bookworm"});
-  ASSERT_EQ(ran.exit_code, 0) << ran.err;
-  EXPECT_THAT(ran.out, AllOf(HasSubstr("kind: ReferenceValues"), HasSubstr("kind: NodePolicy"),
-                             HasSubstr("name: rack-7\n"), HasSubstr("- name: bookworm\n")));
-  EXPECT_THAT(ran.err, HasSubstr("note: "));
-  (void)folder_.Write("policies/boot.yaml", ran.out);
-  (void)folder_.Write("policies/root.yaml",
-                      "apiVersion: gatehouse.dev/v1alpha1\nkind: TrustRoot\nmetadata: {name: tpm-manufacturers}\n"
-                      "spec: {tpm: {pinned: [\"sha256:" +
-                          std::string(64, 'a') + "\"]}}\n");
-  fakes::Ran check = Run({"policy", "check", "{folder}/policies"});
-  EXPECT_EQ(check.exit_code, 0) << check.err << ran.out;
+TEST_F(MeasureTest, ListsBecomeOneFileAndADocumentThatPinsIt) {
+  Write("a.txt", Hex("a") + "  /bin/a\n");
+  Write("b.json", R"({"digests": {"/bin/b": [")" + Hex("b") + R"("]}, "excludes": ["/tmp"]})");
+  const auto ran = Run({"measure", "files", "{folder}/a.txt", "{folder}/b.json", "--output", "{folder}/Set_1.ghds"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.err;
+  const auto set = ReadSet("Set_1.ghds");
+  EXPECT_EQ(set->size(), 2U);
+  EXPECT_EQ(set->Find(HashAlgorithm::kSha256, crypto::Hash(HashAlgorithm::kSha256, AsBytes("b")), "/bin/b"),
+            appraisal::DigestSet::Match::kExact);
+  const std::string pin = EncodeHex(crypto::Hash(HashAlgorithm::kSha256, set->Serialize()));
+  EXPECT_THAT(ran.out, AllOf(HasSubstr("kind: ReferenceValues"), HasSubstr("name: \"set-1-ghds\""),
+                             HasSubstr("name: \"Set_1.ghds\""), HasSubstr("sha256: \"" + pin)));
+  EXPECT_THAT(ran.err, HasSubstr("exclude: [\"(?:/tmp).*\"]"));
+  Write("reference.yaml", ran.out);
+  EXPECT_EQ(Run({"policy", "check", "{folder}/reference.yaml"}).exit_code, 0) << ran.out;
 }
 
-TEST_F(MeasureVerbs, BootOfWhatIsNoLogIsRefused) {
-  Write("log", "not a log");
-  fakes::Ran ran = Run({"measure", "boot", "--log", "{folder}/log"});
+TEST_F(MeasureTest, OfJsonThePinCanBeRead) {
+  Write("a.txt", Hex("a") + "  /bin/a\n");
+  const auto ran = Run({"measure", "files", "{folder}/a.txt", "--output", "{folder}/set", "--json"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.err;
+  const auto lines = JsonLines(ran.out);
+  ASSERT_EQ(lines.size(), 1U);
+  EXPECT_EQ(Text(lines[0].root(), "sha256"),
+            EncodeHex(crypto::Hash(HashAlgorithm::kSha256, ReadSet("set")->Serialize())));
+}
+
+TEST_F(MeasureTest, NothingIsWrittenWhereSomethingWouldBeLost) {
+  Write("md5.txt", "d41d8cd98f00b204e9800998ecf8427e  usr/bin/x\n");
+  const auto ran = Run({"measure", "files", "{folder}/md5.txt", "--output", "{folder}/set"});
   EXPECT_EQ(ran.exit_code, 1);
+  EXPECT_THAT(ran.err, AllOf(HasSubstr("Nothing was written"), HasSubstr("MD5")));
+  EXPECT_FALSE(std::filesystem::exists(folder_.path() / "set"));
+}
+
+TEST_F(MeasureTest, ANameThatTheWebhookWouldNotTakeIsUsage) {
+  Write("a.txt", Hex("a") + "  /bin/a\n");
+  for (const char* name : {"{folder}/a b", "{folder}/.hidden", "{folder}/"}) {
+    const auto ran = Run({"measure", "files", "{folder}/a.txt", "--output", name});
+    EXPECT_EQ(ran.exit_code, 2) << name;
+    EXPECT_THAT(ran.err, HasSubstr("--output")) << name;
+  }
+}
+
+TEST_F(MeasureTest, AListThatIsNotThereIsUsage) {
+  EXPECT_EQ(Run({"measure", "files", "{folder}/none", "--output", "{folder}/set"}).exit_code, 2);
+  EXPECT_NE(Run({"measure", "files", "--output", "{folder}/set"}).exit_code, 0);
+}
+
+TEST_F(MeasureTest, AnImageGivesSha256sumLines) {
+  (void)PushManifest("tool", kPlain, "1");
+  const auto ran = Image({"{registry}/app:1"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.err;
+  EXPECT_EQ(ran.out, Hex("tool") + "  /bin/tool\n");
+}
+
+TEST_F(MeasureTest, AnImageGivesAFileFromImages) {
+  const Digest digest = PushManifest("tool", kPlain, "1");
+  const auto ran = Image({"{registry}/app@" + digest.text(), "--output", "{folder}/app.ghds"});
+  EXPECT_EQ(ran.exit_code, 0) << ran.err;
+  EXPECT_THAT(ran.out, AllOf(HasSubstr("from: images"), HasSubstr(digest.text())));
+  EXPECT_EQ(ReadSet("app.ghds")->size(), 1U);
+  Write("reference.yaml", ran.out);
+  EXPECT_EQ(Run({"policy", "check", "{folder}/reference.yaml"}).exit_code, 0) << ran.out;
+}
+
+TEST_F(MeasureTest, OfAnIndexThePlatformIsMeasured) {
+  std::string manifests;
+  for (const auto& [architecture, variant] :
+       std::vector<std::pair<std::string, std::string>>{{"amd64", ""}, {"arm64", "v8"}, {"unknown", ""}}) {
+    const Digest digest = PushManifest(architecture, kPlain, std::nullopt);
+    const std::string system = architecture == "unknown" ? "unknown" : "linux";
+    manifests += (manifests.empty() ? "" : ",") +
+                 std::string(R"({"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":")") +
+                 digest.text() + R"(","size":)" + std::to_string(size_) + R"(,"platform":{"os":")" + system +
+                 R"(","architecture":")" + architecture + "\"" +
+                 (variant.empty() ? "" : R"(,"variant":")" + variant + "\"") + "}}";
+  }
+  registry_.PutManifest(
+      "app", "all",
+      R"({"schemaVersion":2,"mediaType":")" + std::string(image::kOciIndex) + R"(","manifests":[)" + manifests + "]}",
+      std::string(image::kOciIndex));
+  EXPECT_EQ(Image({"{registry}/app:all"}).out, Hex("amd64") + "  /bin/tool\n");
+  EXPECT_EQ(Image({"{registry}/app:all", "--platform", "linux/arm64"}).out, Hex("arm64") + "  /bin/tool\n");
+  EXPECT_EQ(Image({"{registry}/app:all", "--platform", "all"}).out,
+            Hex("amd64") + "  /bin/tool\n" + Hex("arm64") + "  /bin/tool\n");
+  const auto none = Image({"{registry}/app:all", "--platform", "linux/s390x"});
+  EXPECT_EQ(none.exit_code, 2);
+  EXPECT_THAT(none.err, HasSubstr("it is for linux/amd64, linux/arm64/v8"));
+}
+
+TEST_F(MeasureTest, ZstdLayersAreRefusedClearly) {
+  (void)PushManifest("tool", "application/vnd.oci.image.layer.v1.tar+zstd", "1");
+  const auto ran = Image({"{registry}/app:1"});
+  EXPECT_EQ(ran.exit_code, 1);
+  EXPECT_THAT(ran.err, AllOf(HasSubstr("zstd"), HasSubstr("content-unsupported")));
   EXPECT_THAT(ran.out, IsEmpty());
-  EXPECT_THAT(ran.err, HasSubstr("event-log-malformed"));
 }
 
-TEST_F(MeasureVerbs, BootWithoutALogOrWithABadNameIsAMistakeOfUse) {
-  WriteBytes("log", fakes::SecureBootWithGrub().Write());
-  EXPECT_EQ(Run({"measure", "boot", "--log", "{folder}/absent"}).exit_code, 2);
-  EXPECT_EQ(Run({"measure", "boot", "--log", "{folder}/log", "--name", "x\nspec: {}"}).exit_code, 2);
-  EXPECT_EQ(Run({"measure", "boot", "--log", "{folder}/log", "--set", "A"}).exit_code, 2);
+TEST_F(MeasureTest, WhatIsNotThereIsRefusedAndWhatCannotBeReachedCouldNotBeChecked) {
+  EXPECT_EQ(Image({"{registry}/app:none"}).exit_code, 1);
+  EXPECT_EQ(Run({"measure", "image", "--insecure-registry", "{dead}", "{dead}/app:1"}).exit_code, 3);
+  EXPECT_EQ(Image({"UPPER/case:1"}).exit_code, 1);
 }
 
-Bytes MakeUki() {
-  return fakes::MakePe({.sections = {{".sdmagic", ToBytes("#### LoaderInfo: systemd-stub 252.39 ####")},
-                                     {".cmdline", ToBytes("root=/dev/sda1 ro")},
-                                     {".linux", fakes::MakePe({.sections = {{".text", Bytes(16, 1)}}})}}});
-}
-
-TEST_F(MeasureVerbs, UkiAsJson) {
-  WriteBytes("uki.efi", MakeUki());
-  fakes::Ran ran = Run({"measure", "uki", "{folder}/uki.efi", "--json"});
-  ASSERT_EQ(ran.exit_code, 0) << ran.err;
-  auto lines = JsonLines(ran.out);
-  ASSERT_THAT(lines, SizeIs(1));
-  const codec::JsonView root = lines[0].root();
-  EXPECT_EQ(Text(root, "commandLine"), "root=/dev/sda1 ro");
-  EXPECT_EQ(root.Find("stubVersion")->AsUint(), 252U);
-  for (const char* key : {"authenticode", "kernelAuthenticode", "pcr4", "pcr11"}) {
-    EXPECT_EQ(Text(*root.Find(key), "sha256").size(), 64U) << key;
-  }
-  ASSERT_EQ(root.Find("sections")->size(), 2U);
-  EXPECT_EQ(Text(root.Find("sections")->at(0), "name"), ".linux");
-  EXPECT_EQ(Text(root.Find("sections")->at(1), "name"), ".cmdline");
-}
-
-TEST_F(MeasureVerbs, UkiForPeople) {
-  WriteBytes("uki.efi", MakeUki());
-  fakes::Ran ran = Run({"measure", "uki", "{folder}/uki.efi"});
-  ASSERT_EQ(ran.exit_code, 0) << ran.err;
-  EXPECT_THAT(ran.out, AllOf(HasSubstr("systemd-stub 252"), HasSubstr("Expected PCR 11"), HasSubstr("pcr 4  sha256:"),
-                             HasSubstr("'root=/dev/sda1 ro'"), HasSubstr("Signatures (not verified)\n  none")));
-}
-
-TEST_F(MeasureVerbs, WhatIsNoUkiIsRefused) {
-  WriteBytes("plain.efi", fakes::MakePe({.sections = {{".text", Bytes(16, 1)}}}));
-  Write("text", "hello");
-  for (const char* file : {"{folder}/plain.efi", "{folder}/text"}) {
-    fakes::Ran ran = Run({"measure", "uki", file});
-    EXPECT_EQ(ran.exit_code, 1);
-    EXPECT_THAT(ran.err, HasSubstr("pe-malformed"));
-  }
-  EXPECT_EQ(Run({"measure", "uki", "{folder}/absent"}).exit_code, 2);
-}
-
-TEST_F(MeasureVerbs, DiffOfBootLogs) {
-  const BootLog a = fakes::SecureBootWithUki();
-  BootLog b = a;
-  b.Action(5, "something else");
-  WriteBytes("a", a.Write());
-  WriteBytes("b", b.Write());
-  fakes::Ran same = Run({"diff", "{folder}/a", "{folder}/a"});
-  EXPECT_EQ(same.exit_code, 0) << same.err;
-  EXPECT_EQ(same.out, "no difference (boot event logs)\n");
-  fakes::Ran other = Run({"diff", "{folder}/a", "{folder}/b"});
-  EXPECT_EQ(other.exit_code, 1) << other.err;
-  EXPECT_THAT(other.out, AllOf(HasSubstr("only in b: pcr 5, event "), HasSubstr("something else")));
-  auto lines = JsonLines(Run({"diff", "{folder}/a", "{folder}/b", "--json"}).out);
-  ASSERT_THAT(lines, SizeIs(1));
-  EXPECT_EQ(Text(lines[0].root(), "kind"), "boot event log");
-  ASSERT_EQ(lines[0].root().Find("differences")->size(), 1U);
-  const codec::JsonView one = lines[0].root().Find("differences")->at(0);
-  EXPECT_EQ(Text(one, "kind"), "only in b");
-  EXPECT_EQ(one.Find("pcr")->AsUint(), 5U);
-  EXPECT_FALSE(one.Find("a").has_value());
-}
-
-TEST_F(MeasureVerbs, DiffOfImaLogs) {
-  fakes::ImaLog a, b;
-  a.File("/usr/bin/id", "id");
-  b.File("/usr/bin/id", "id").File("/usr/local/bin/evil", "evil");
-  WriteBytes("a", a.bytes());
-  WriteBytes("b", b.bytes());
-  fakes::Ran ran = Run({"diff", "{folder}/a", "{folder}/b"});
-  EXPECT_EQ(ran.exit_code, 1) << ran.err;
-  EXPECT_THAT(ran.out, AllOf(HasSubstr("only in b: entry 1, /usr/local/bin/evil: sha256:")));
-  EXPECT_EQ(Run({"diff", "{folder}/b", "{folder}/b"}).out, "no difference (ima logs)\n");
-}
-
-TEST_F(MeasureVerbs, DiffOfLogsOfTwoKinds) {
-  fakes::ImaLog ima;
-  ima.File("/usr/bin/id", "id");
-  WriteBytes("boot", fakes::SecureBootWithUki().Write());
-  WriteBytes("ima", ima.bytes());
-  Write("text", "neither");
-  fakes::Ran ran = Run({"diff", "{folder}/boot", "{folder}/ima"});
-  EXPECT_EQ(ran.exit_code, 3);
-  EXPECT_THAT(ran.err, HasSubstr("it is no boot event log, and the other is"));
-  ran = Run({"diff", "{folder}/text", "{folder}/ima"});
-  EXPECT_EQ(ran.exit_code, 3);
-  EXPECT_THAT(ran.err, HasSubstr("neither two boot event logs"));
-  EXPECT_EQ(Run({"diff", "{folder}/absent", "{folder}/ima"}).exit_code, 2);
+TEST_F(MeasureTest, ALayerThatDoesNotHashToItsDigestIsRefused) {
+  (void)PushManifest("tool", kPlain, "1");
+  const Digest layer = crypto::Sha256Digest(AsBytes(OneProgram("bin/tool", "tool")));
+  registry_.ReplaceContent(layer, OneProgram("bin/tool", "evil"));
+  const auto ran = Image({"{registry}/app:1"});
+  EXPECT_EQ(ran.exit_code, 1);
+  EXPECT_THAT(ran.err, HasSubstr("content-mismatch"));
 }
 
 }  // namespace
