@@ -56,9 +56,8 @@ std::string_view SecureBootOf(const eventlog::EventLog& log) {
 }
 
 bool IsErrorSeparator(const eventlog::Event& event) {
-  constexpr std::array<std::uint8_t, 4> kError = {1, 0, 0, 0};
   return event.type == eventlog::event_type::kSeparator &&
-         std::equal(event.data.begin(), event.data.end(), kError.begin(), kError.end());
+         (AsText(event.data) == std::string_view("\x01\0\0\0", 4) || AsText(event.data) == "\xFF\xFF\xFF\xFF");
 }
 
 void WriteFacts(codec::JsonWriter& json, const eventlog::EventLog& log, const verify::replay::Replayed& replayed) {

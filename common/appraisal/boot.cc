@@ -268,7 +268,7 @@ void Appraiser::JudgeSeparators() {
   std::array<unsigned, limits::kPcrCount> count{};
   for (const BootEvent& event : log_.events()) {
     if (!Judged(event) || event.part != BootPart::kSeparators) continue;
-    if (event.error_separator) Add(Reason::kBootFailed, event, "an error separator (00000001)");
+    if (event.error_separator) Add(Reason::kBootFailed, event, "an error separator");
     if (++count.at(event.pcr) > 1) Add(Reason::kBootEventUnexpected, event, "another separator of this PCR");
   }
   for (unsigned pcr = 0; pcr <= kLastFirmwarePcr; ++pcr) {

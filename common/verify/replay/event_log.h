@@ -37,7 +37,7 @@ class EventLogVerifier {
   // nothing is concluded from an event's type that its PCR and its digest do not bear out: variables, separators,
   // actions, CRTM versions, texts of GRUB and systemd-stub count only if their data hashes to the digest in every
   // replayed bank (what must hash and does not is in false_data()); of the rest (images, blobs, tables, files) the
-  // digest alone is proven. Separators: 00000000 or ffffffff are good, 00000001 is the error separator, whose digest is
+  // digest alone is proven. Separators: 00000000 is good, 00000001 and ffffffff are error separators, whose digest is
   // recognised as well when the data says otherwise (E6). Errors: kEventLogMismatch (no bank in common, or not one
   // quoted PCR replays), kEventLogMalformed (a forged or misplaced StartupLocality).
   [[nodiscard]] static Result<claims::VerifiedBootLog> Verify(const evidence::eventlog::EventLog& log,

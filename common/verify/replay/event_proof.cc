@@ -20,8 +20,9 @@ constexpr unsigned kLastFirmwarePcr = 7;
 constexpr std::size_t kShownOfText = 256;  // more than DescribeEvent gives
 
 // Values that stand for themselves: whatever an event's type and data say, its digest can have come from these only.
-// PC Client Platform Firmware Profile, EV_SEPARATOR: "00000000h or FFFFFFFFh" without an error, "00000001h" with one;
-// and the strings of its section 10.4.4.
+// EV_SEPARATOR of the PC Client Platform Firmware Profile, and the strings of its section 10.4.4. UEFI firmware ends
+// the pre-boot part with zeros, and says 00000001 if it failed. FFFFFFFF is an error of conventional firmware by some
+// texts and none by others: nothing that we know of writes it where all went well, so it is taken for one.
 struct KnownValue {
   std::string_view data;
   BootPart part;
@@ -29,7 +30,7 @@ struct KnownValue {
 };
 constexpr std::array<KnownValue, 10> kKnownValues = {{
     {std::string_view("\0\0\0\0", 4), BootPart::kSeparators},
-    {std::string_view("\xFF\xFF\xFF\xFF", 4), BootPart::kSeparators},
+    {std::string_view("\xFF\xFF\xFF\xFF", 4), BootPart::kSeparators, true},
     {std::string_view("\x01\0\0\0", 4), BootPart::kSeparators, true},
     {"Calling EFI Application from Boot Option", BootPart::kActions},
     {"Returning from EFI Application from Boot Option", BootPart::kActions},
