@@ -104,7 +104,7 @@ void AddAttestationRoutes(HttpServer& server, AttestationService& service, const
       Call<ChallengeRequest, ChallengeResponse>{"challenge", session::kChallengePath, kSmall,
                                                 session::DecodeChallengeRequest, &AttestationService::Challenge});
   Add(server, service, authenticator, metrics,
-      Call<LogRequest, LogResponse>{"log", session::kLogPath, limits::kEvidenceBytes, session::DecodeLogRequest,
+      Call<LogRequest, LogResponse>{"log", session::kLogPath, session::kLogRequestBytes, session::DecodeLogRequest,
                                     &AttestationService::Log});
   Add(server, service, authenticator, metrics,
       Call<EvidenceRequest, EvidenceResponse>{"evidence", session::kEvidencePath, limits::kEvidenceBytes,
