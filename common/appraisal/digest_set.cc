@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cstring>
 #include <numeric>
 
 #include "common/base/limits.h"
@@ -27,6 +26,16 @@ std::uint64_t ReadBe64(const std::uint8_t* at) {
   return std::uint64_t{at[0]} << 56 | std::uint64_t{at[1]} << 48 | std::uint64_t{at[2]} << 40 |
          std::uint64_t{at[3]} << 32 | std::uint64_t{at[4]} << 24 | std::uint64_t{at[5]} << 16 |
          std::uint64_t{at[6]} << 8 | std::uint64_t{at[7]};
+}
+
+// Of two digests of `size` bytes, which is a multiple of eight for each algorithm: negative, 0 or positive.
+int Compare(const std::uint8_t* a, const std::uint8_t* b, std::size_t size) {
+  for (std::size_t i = 0; i < size; i += 8) {
+    const std::uint64_t left = ReadBe64(a + i);
+    const std::uint64_t right = ReadBe64(b + i);
+    if (left != right) return left < right ? -1 : 1;
+  }
+  return 0;
 }
 
 // SHA-256, so that nobody finds another path that passes for a listed one. Never 0 but for no path. The kernel writes
@@ -65,7 +74,7 @@ class Section {
   // Each entry above the one before it.
   [[nodiscard]] bool Sorted() const {
     for (std::size_t i = 1; i < count_; ++i) {
-      const int order = std::memcmp(digest(i - 1), digest(i), size_);
+      const int order = Compare(digest(i - 1), digest(i), size_);
       if (order > 0 || (order == 0 && path(i - 1) >= path(i))) return false;
     }
     return true;
@@ -115,7 +124,7 @@ class Section {
   }
 
   [[nodiscard]] bool Same(std::size_t i, BytesView wanted) const {
-    return i < count_ && std::memcmp(digest(i), wanted.data(), size_) == 0;
+    return i < count_ && Compare(digest(i), wanted.data(), size_) == 0;
   }
 
  private:
@@ -130,7 +139,7 @@ class Section {
   // Entry i comes before `wanted`, whose first eight bytes are `prefix`.
   [[nodiscard]] bool Below(std::size_t i, std::uint64_t prefix, BytesView wanted) const {
     const std::uint64_t here = ReadBe64(digest(i));
-    return here != prefix ? here < prefix : std::memcmp(digest(i), wanted.data(), size_) < 0;
+    return here != prefix ? here < prefix : Compare(digest(i), wanted.data(), size_) < 0;
   }
   [[nodiscard]] std::size_t BucketOf(const std::uint8_t* digest) const {
     return bits_ == 0 ? 0 : ReadBe64(digest) >> (64 - bits_);
@@ -158,7 +167,7 @@ std::uint32_t WriteSection(HashAlgorithm algorithm, const std::vector<DigestSet:
     if (entry.algorithm == algorithm) plain.push_back({entry.digest, HashPath(entry.path)});
   }
   auto order = [](const Plain& a, const Plain& b) {
-    const int digests = std::memcmp(a.digest.data(), b.digest.data(), a.digest.size());
+    const int digests = Compare(a.digest.data(), b.digest.data(), a.digest.size());
     return digests < 0 || (digests == 0 && a.path < b.path);
   };
   auto same = [&](const Plain& a, const Plain& b) { return !order(a, b) && !order(b, a); };

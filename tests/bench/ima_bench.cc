@@ -3,6 +3,8 @@
 #include <openssl/evp.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdio>
 #include <fstream>
@@ -100,30 +102,34 @@ Bytes ReferenceFile() {
   return (*appraisal::DigestSet::Make(std::move(entries)))->Serialize();
 }
 
-// Template hash, hash of the data for the other bank, and the two extends: with a context that is kept, and its
-// algorithm fetched once.
+// The five hashes of an entry: template hash, hash of the data for the other bank, and three extends, for the log does
+// not say whether the SHA-256 bank was extended with its own hash or with padded SHA-1.
 class RawReplay {
  public:
   void Advance(const Piece& piece) {
     for (const auto& [offset, size] : piece.data) {
       const BytesView data = BytesView(piece.bytes).subspan(offset, size);
-      Extend(Known().sha1, data, sha1_);
-      Extend(Known().sha256, data, sha256_);
+      Extend(Hash(Known().sha1, data), Known().sha1, sha1_);
+      Extend(Hash(Known().sha256, data), Known().sha256, sha256_);
+      Extend(BytesView(digest_).first(32), Known().sha256, padded_);
     }
   }
 
  private:
-  static void Extend(const EVP_MD* algorithm, BytesView data, std::array<std::uint8_t, 64>& pcr) {
+  BytesView Hash(const EVP_MD* algorithm, BytesView data) {
     unsigned size = 0;
-    const std::size_t width = pcr.size() / 2;
-    std::array<std::uint8_t, EVP_MAX_MD_SIZE> digest{};
-    EVP_Digest(data.data(), data.size(), digest.data(), &size, algorithm, nullptr);
-    std::copy_n(digest.begin(), size, pcr.begin() + size);
-    EVP_Digest(pcr.data(), std::min<std::size_t>(std::size_t{2} * size, 2 * width), pcr.data(), &size, algorithm,
-               nullptr);
+    EVP_Digest(data.data(), data.size(), digest_.data(), &size, algorithm, nullptr);
+    return BytesView(digest_).first(size);
   }
+  static void Extend(BytesView digest, const EVP_MD* algorithm, std::array<std::uint8_t, 64>& pcr) {
+    unsigned size = 0;
+    std::copy(digest.begin(), digest.end(), pcr.begin() + static_cast<std::ptrdiff_t>(digest.size()));
+    EVP_Digest(pcr.data(), 2 * digest.size(), pcr.data(), &size, algorithm, nullptr);
+  }
+  std::array<std::uint8_t, EVP_MAX_MD_SIZE> digest_{};
   std::array<std::uint8_t, 64> sha1_{};
   std::array<std::uint8_t, 64> sha256_{};
+  std::array<std::uint8_t, 64> padded_{};
 };
 
 struct Judged {
@@ -174,8 +180,9 @@ int Run() {
   const Judged judged = JudgeAll(*digests);
   const double ratio = judged.all / judged.raw;
   const double per_entry = 1e9 / static_cast<double>(kEntries);
-  std::printf("   %zu entries: hashes alone (EVP_Digest) %.0f ns, parsed, replayed in 2 banks and looked up %.0f ns\n",
-              judged.listed, judged.raw * per_entry, judged.all * per_entry);
+  std::printf(
+      "   %zu entries: its 5 hashes alone (EVP_Digest) %.0f ns, parsed, replayed in 2 banks and looked up %.0f ns\n",
+      judged.listed, judged.raw * per_entry, judged.all * per_entry);
   std::printf("   %-58s %.2f x (asked for: at most 2 x)\n", "IMA log judged / the hashes that it contains", ratio);
   std::printf("   memory grew by %.1f MB over the last 900,000 entries (asked for: none)\n", judged.growth);
   const bool good = judged.listed == kEntries && ratio <= 2 && held < 60 && grown < 60 && judged.growth < 4;
