@@ -20,6 +20,7 @@ namespace {
 constexpr std::size_t kEntries = 1'000'000;
 constexpr std::size_t kPieceEntries = 4'000;  // about what an agent sends at once
 constexpr double kMegabyte = 1e6;
+constexpr WallTime kEnds{std::chrono::seconds(1'900'000'000)};
 
 using Time = std::chrono::steady_clock;
 
@@ -141,7 +142,7 @@ struct Judged {
 
 Judged JudgeAll(std::shared_ptr<const appraisal::DigestSet> digests) {
   auto sets = std::make_shared<const std::vector<appraisal::ImaAppraisal::Set>>(
-      std::vector<appraisal::ImaAppraisal::Set>{{std::move(digests), false, std::nullopt}});
+      std::vector<appraisal::ImaAppraisal::Set>{{std::move(digests), false, kEnds}});
   appraisal::ImaAppraisal appraisal(std::make_shared<const appraisal::ImaPolicy>(), sets);
   verify::replay::ImaReplay::Options options;
   options.banks = {HashAlgorithm::kSha1, HashAlgorithm::kSha256};
@@ -162,7 +163,8 @@ Judged JudgeAll(std::shared_ptr<const appraisal::DigestSet> digests) {
     if (from == kEntries / 10) early = ResidentMegabytes();
   }
   judged.growth = ResidentMegabytes() - early;
-  judged.listed = appraisal.judged();
+  // Something was found listed: what rests on it ends with the set.
+  judged.listed = appraisal.holds_until() == kEnds ? appraisal.judged() : 0;
   return judged;
 }
 
