@@ -31,7 +31,7 @@ std::string Hex(std::uint64_t value) {
   return text.data();
 }
 
-void JudgeFirmware(const policy::NodePolicy& policy, const NodeEvidence& evidence, Findings& findings) {
+void JudgeFirmware(const policy::NodePolicy& policy, const VerifiedEvidence& evidence, Findings& findings) {
   const auto& accepted = policy.identity.firmware_versions;
   const std::uint64_t version = evidence.tpm.firmware_version();
   if (accepted.empty() || std::find(accepted.begin(), accepted.end(), version) != accepted.end()) return;
@@ -39,7 +39,7 @@ void JudgeFirmware(const policy::NodePolicy& policy, const NodeEvidence& evidenc
                       "found " + Hex(version) + ", which identity.firmwareVersions does not list"});
 }
 
-void JudgeBoot(const policy::NodePolicy& policy, const NodeEvidence& evidence, WallTime now, Findings& findings,
+void JudgeBoot(const policy::NodePolicy& policy, const VerifiedEvidence& evidence, WallTime now, Findings& findings,
                WallTime& expires) {
   if (!evidence.boot) {
     const Error none{Reason::kEventLogMissing, "", "the agent sent none; is eventLog of its configuration right?"};
@@ -54,7 +54,7 @@ void JudgeBoot(const policy::NodePolicy& policy, const NodeEvidence& evidence, W
   Earlier(expires, boot.holds_until);
 }
 
-void JudgeIma(const ImaRules& rules, const NodeEvidence& evidence, WallTime now, Findings& findings,
+void JudgeIma(const ImaRules& rules, const VerifiedEvidence& evidence, WallTime now, Findings& findings,
               WallTime& expires) {
   if (evidence.no_ima_log) return Add(findings, *evidence.no_ima_log, "IMA log");
   const auto verdict = std::find_if(evidence.ima.begin(), evidence.ima.end(), [&](const ImaVerdict& each) {
@@ -120,7 +120,7 @@ std::vector<ImaRules> ImaRulesFor(const std::vector<const policy::NodePolicy*>& 
 }
 
 ear::PolicyAppraisal Appraiser::Appraise(const policy::NodePolicy& policy, const policy::PolicySet& set,
-                                         const Enrolment& enrolment, const NodeEvidence& evidence, WallTime now,
+                                         const Enrolment& enrolment, const VerifiedEvidence& evidence, WallTime now,
                                          WallTime issued) const {
   ear::PolicyAppraisal appraised{.policy = policy.name + "@" + policy.generation,
                                  .tier = ear::Tier::kContraindicated,

@@ -11,7 +11,7 @@
 #include "webhook/attest/clock_watch.h"
 #include "webhook/attest/endorsement_judge.h"
 #include "webhook/attest/ima_rules.h"
-#include "webhook/attest/node_evidence.h"
+#include "webhook/attest/verified_evidence.h"
 
 namespace gatehouse::webhook {
 
@@ -35,8 +35,8 @@ struct Appraiser {
   // One policy, now. `issued`: of the challenge; no result lasts longer because its evidence came later. Findings: the
   // endorsement, the TPM's firmware and clock, PCR values, boot events, IMA entries, in this order.
   [[nodiscard]] ear::PolicyAppraisal Appraise(const policy::NodePolicy& policy, const policy::PolicySet& set,
-                                              const Enrolment& enrolment, const NodeEvidence& evidence, WallTime now,
-                                              WallTime issued) const;
+                                              const Enrolment& enrolment, const VerifiedEvidence& evidence,
+                                              WallTime now, WallTime issued) const;
 };
 
 inline constexpr std::size_t kMostFindings = 32;  // of one result: with their texts at their longest they fit a token

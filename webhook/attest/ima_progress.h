@@ -12,7 +12,7 @@
 #include "common/session/messages.h"
 #include "common/verify/replay/ima.h"
 #include "webhook/attest/ima_rules.h"
-#include "webhook/attest/node_evidence.h"
+#include "webhook/attest/verified_evidence.h"
 
 namespace gatehouse::webhook {
 

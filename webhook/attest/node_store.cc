@@ -15,7 +15,7 @@ bool Older(const claims::TpmClock& a, const claims::TpmClock& b) {
 
 }  // namespace
 
-bool NodeStore::Accept(const ear::VerifiedEar& result, std::string token, NodeEvidence evidence) {
+bool NodeStore::Accept(const ear::VerifiedEar& result, std::string token, VerifiedEvidence evidence) {
   std::lock_guard lock(mutex_);
   auto name = NodeName::Parse(result.result().node);
   if (!name.ok()) return false;  // no request is for such a node
@@ -28,7 +28,7 @@ bool NodeStore::Accept(const ear::VerifiedEar& result, std::string token, NodeEv
   return true;
 }
 
-bool NodeStore::AcceptReappraised(const ear::VerifiedEar& result, std::string token, NodeEvidence evidence) {
+bool NodeStore::AcceptReappraised(const ear::VerifiedEar& result, std::string token, VerifiedEvidence evidence) {
   std::lock_guard lock(mutex_);
   auto name = NodeName::Parse(result.result().node);
   auto found = name.ok() ? records_.find(*name) : records_.end();

@@ -10,7 +10,7 @@
 
 #include "common/base/clock.h"
 #include "common/gate/node_trust.h"
-#include "webhook/attest/node_evidence.h"
+#include "webhook/attest/verified_evidence.h"
 
 namespace gatehouse::webhook {
 
@@ -21,9 +21,9 @@ class NodeStore final : public gate::NodeTrustSource {
   // The only way to trust: a result whose token was verified. The evidence is kept, to be appraised again when policies
   // change. A result of an older quote of the same key than the one held is passed over: two calls may overtake each
   // other. Returns whether it is the node's result now.
-  bool Accept(const ear::VerifiedEar& result, std::string token, NodeEvidence evidence);
+  bool Accept(const ear::VerifiedEar& result, std::string token, VerifiedEvidence evidence);
   // The same evidence appraised by other policies: taken only while nothing newer has been said of the node.
-  bool AcceptReappraised(const ear::VerifiedEar& result, std::string token, NodeEvidence evidence);
+  bool AcceptReappraised(const ear::VerifiedEar& result, std::string token, VerifiedEvidence evidence);
   // The node answered a challenge with evidence that does not verify, or its verified evidence could not be judged.
   void Fail(const NodeName& node, const Error& error);
   // A quote for a challenge of `challenged` may be older than the result held: the result came in after that challenge
@@ -37,7 +37,7 @@ class NodeStore final : public gate::NodeTrustSource {
 
   struct Held {
     ear::AttestationResult result;
-    NodeEvidence evidence;
+    VerifiedEvidence evidence;
     WallTime accepted{};  // when the evidence was, to the millisecond
   };
   // Results of which some appraisal has not expired and did not fail since.

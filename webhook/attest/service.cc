@@ -239,7 +239,7 @@ Result<AttestationService::Published> AttestationService::Appraise(const policy:
 }
 
 Result<AttestationService::Published> AttestationService::Publish(const NodeName& node, const Enrolment& enrolment,
-                                                                  const NodeEvidence& evidence, BytesView nonce) {
+                                                                  const VerifiedEvidence& evidence, BytesView nonce) {
   const Evidenced evidenced{.enrolment = enrolment,
                             .evidence = evidence,
                             .nonce = EncodeBase64Url(nonce),
@@ -294,9 +294,9 @@ Error AttestationService::Refused(const NodeName& node, const Error& error) {
 }
 
 // What is wrong with a log is for those policies that judge it: the quote is good.
-Result<NodeEvidence> AttestationService::Appraisable(const NodeName& node, const session::EvidenceRequest& request,
-                                                     claims::VerifiedTpmClaims claims) {
-  NodeEvidence evidence{.tpm = std::move(claims), .boot = nullptr, .no_boot_log = {}, .ima = {}, .no_ima_log = {}};
+Result<VerifiedEvidence> AttestationService::Appraisable(const NodeName& node, const session::EvidenceRequest& request,
+                                                         claims::VerifiedTpmClaims claims) {
+  VerifiedEvidence evidence{.tpm = std::move(claims), .boot = nullptr, .no_boot_log = {}, .ima = {}, .no_ima_log = {}};
   const auto set = parts_.policies();
   const auto policies = PoliciesFor(*set, node.text());
   const bool boot = std::any_of(policies.begin(), policies.end(), [](const auto* policy) { return policy->boot; });
@@ -335,7 +335,7 @@ Result<session::EvidenceResponse> AttestationService::Evidence(const NodeName& n
   if (!claims.ok()) Count(node, request, claims.error());
   if (!claims.ok()) return Refused(node, claims.error());
   const claims::TpmClock clock = claims->clock();
-  ASSIGN_OR_RETURN(const NodeEvidence evidence, Appraisable(node, request, *std::move(claims)));
+  ASSIGN_OR_RETURN(const VerifiedEvidence evidence, Appraisable(node, request, *std::move(claims)));
   // That the evidence was overtaken, or that it could not be written down, does not count against it.
   const Status advanced = parts_.enrolments.Advance(node.text(), enrolment.ak_name, clock);
   if (!advanced.ok()) return Refused(node, advanced.error());

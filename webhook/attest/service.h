@@ -75,8 +75,8 @@ class AttestationService {
   [[nodiscard]] Result<claims::VerifiedTpmClaims> VerifyQuote(const Enrolment& enrolment,
                                                               const session::EvidenceRequest& request);
   // What the logs say that came with a quote. Errors: kImaLogGap: the agent is to begin elsewhere.
-  [[nodiscard]] Result<NodeEvidence> Appraisable(const NodeName& node, const session::EvidenceRequest& request,
-                                                 claims::VerifiedTpmClaims claims);
+  [[nodiscard]] Result<VerifiedEvidence> Appraisable(const NodeName& node, const session::EvidenceRequest& request,
+                                                     claims::VerifiedTpmClaims claims);
   [[nodiscard]] Result<std::shared_ptr<const verify::tpm::AttestationKey>> PreparedKey(const Enrolment& enrolment);
   using Policies = std::shared_ptr<const policy::PolicySet>;
   // A result appraised, signed, and verified again: what the gate may see.
@@ -87,7 +87,7 @@ class AttestationService {
   // Of what quote, by whom, and about which Node.
   struct Evidenced {
     const Enrolment& enrolment;
-    const NodeEvidence& evidence;
+    const VerifiedEvidence& evidence;
     std::string nonce;
     std::string node_uid;
     WallTime issued;  // of the challenge: no result lasts longer because its evidence came later
@@ -95,7 +95,7 @@ class AttestationService {
   [[nodiscard]] Result<Published> Appraise(const policy::PolicySet& set, const Evidenced& evidenced);
   // Appraises evidence that was just verified, and makes the result the node's.
   [[nodiscard]] Result<Published> Publish(const NodeName& node, const Enrolment& enrolment,
-                                          const NodeEvidence& evidence, BytesView nonce);
+                                          const VerifiedEvidence& evidence, BytesView nonce);
 
   Parts parts_;
   Options options_;

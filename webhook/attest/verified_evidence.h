@@ -22,7 +22,7 @@ struct ImaVerdict {
   friend bool operator==(const ImaVerdict&, const ImaVerdict&) = default;
 };
 
-struct NodeEvidence {
+struct VerifiedEvidence {
   claims::VerifiedTpmClaims tpm;
   // Null if there is none: `no_boot_log` says why.
   std::shared_ptr<const claims::VerifiedBootLog> boot;
