@@ -18,7 +18,7 @@ and what somebody does to the logs who cannot take back what the TPM was told:
   event-cut DIR          the log ends in the middle of an event
   next-changed DIR       as next, but the entry has another template hash
   next-dropped DIR       as next, but the entry is not there
-  ima-shorten DIR        the last entry is not there any more
+  ima-shorten DIR        the last five entries are not there any more
   ima-rewrite DIR        the sixth entry names another file, its template hash fits
   repair DIR             both logs are again what the TPM was told (after boot and next)"""
 
@@ -210,7 +210,7 @@ def change_events(directory, verb):
 def change_ima(directory, verb):
     log = Ima(directory).load()
     if verb == "ima-shorten":
-        del log.entries[-1]
+        del log.entries[-5:]
     elif verb == "ima-rewrite":
         log.entries[5] = entry(ng("/usr/bin/nothing-to-see"))
     log.save()
