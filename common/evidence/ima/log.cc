@@ -275,6 +275,15 @@ Status ReadLegacyFields(const Frame& frame, Fields& fields) {
   return {};
 }
 
+// The template's name is in no hash, but where a field stands is: every template of the kernel begins with the digest
+// and the name of the file. Under the name of another format the content of an extended attribute ("xattrvalues"),
+// which is whatever the owner of a file writes, would be read for either of them.
+bool IsInItsPlace(std::size_t number, FieldKind kind) {
+  const unsigned meaning = Meaning(kind);
+  return (number == 1) == (meaning == Meaning(FieldKind::kDigest)) &&
+         (number == 2) == (meaning == Meaning(FieldKind::kName));
+}
+
 // `seen`: the meanings of the fields that were there.
 Status ReadFields(const Frame& frame, const Template& found, Encoding encoding, Fields& fields, unsigned& seen) {
   ByteReader reader(frame.data, Reason::kImaLogMalformed, "IMA log");
@@ -285,6 +294,7 @@ Status ReadFields(const Frame& frame, const Template& found, Encoding encoding, 
     ASSIGN_OR_RETURN(std::uint32_t size, TakeU32(reader, encoding));
     ASSIGN_OR_RETURN(BytesView content, reader.Take(size));
     const unsigned meaning = Meaning(*kind);
+    if (!found.builtin && !IsInItsPlace(count, *kind)) fields.unknown = true;
     if ((seen & meaning) != 0) {
       fields.unknown = true;
       continue;

@@ -67,8 +67,9 @@ struct Fields {
   BytesView appended_signature;
   BytesView buffer;
   bool has_path = false, has_signature = false, has_buffer = false;
-  // A field that we do not know; or, in a format: a field that is malformed or there twice, no digest, or no path. Then
-  // there is no digest. The template's name is not in its hash: whoever hands a log over may have changed it.
+  // A field that we do not know; or, in a format: a field that is malformed or there twice, or it does not begin with a
+  // digest and a path. Then there is no digest. The template's name is not in its hash: whoever hands a log over may
+  // have changed it.
   bool unknown = false;
 };
 // By the template's name: ima, ima-ng, ima-ngv2, ima-sig, ima-sigv2, ima-buf, ima-modsig, evm-sig; another name is read

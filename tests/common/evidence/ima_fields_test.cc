@@ -64,7 +64,7 @@ TEST(ImaFields, EveryTemplate) {
     for (const Case& c : {Case{"ima-ng", false, false, false}, Case{"ima-ngv2", false, false, false},
                           Case{"ima-sig", true, false, false}, Case{"ima-sigv2", true, false, false},
                           Case{"ima-buf", false, false, true}, Case{"ima-modsig", true, true, false},
-                          Case{"evm-sig", false, false, false}, Case{"n-ng|d-ng|buf", false, false, true},
+                          Case{"evm-sig", false, false, false}, Case{"d-ng|n-ng|buf", false, false, true},
                           Case{"d-ng|n-ng|sig", true, false, false}}) {
       SCOPED_TRACE(c.name);
       const Read read(One({.template_name = c.name,
@@ -243,6 +243,34 @@ TEST(Adversarial_M10, FormatThatHidesAFieldOfTheEntry) {
     ASSERT_TRUE(read.fields.ok());
     EXPECT_TRUE(read.fields->unknown);
   }
+}
+
+// An entry of evm-sig, the value of whose attribute is written so that it reads as the digest of another file, or as
+// another path: under the name of a format that takes it for either, the entry would be of a file that is listed.
+TEST(Adversarial_M10, ExtendedAttributeAsDigestOrPath) {
+  const Bytes digest = DigestField("sha256:", 32);
+  const Bytes name = NameField("/tmp/evil");
+  const Bytes names = NameField("security.selinux");
+  const auto entry = [&](const std::string& format, const Bytes& value) {
+    return Read(OneOf(format, {digest, name, Bytes(), names, Bytes(4), value, Bytes(4), Bytes(4), Bytes(2)}));
+  };
+  for (const std::string& hidden : std::vector<std::string>{"xattrnames", "evmsig", "sig", "d-modsig", "modsig"}) {
+    SCOPED_TRACE(hidden);
+    const Read other_digest =
+        entry(hidden + "|n-ng|evmsig|xattrnames|xattrlengths|d-ng|iuid|igid|imode", DigestField("sha256:", 32));
+    const Read other_path =
+        entry("d-ng|" + hidden + "|evmsig|xattrnames|xattrlengths|n-ng|iuid|igid|imode", NameField("/opt/good"));
+    for (const Read* read : {&other_digest, &other_path}) {
+      ASSERT_TRUE(read->fields.ok()) << read->fields.error().ToString();
+      EXPECT_TRUE(read->fields->unknown);
+      EXPECT_EQ(read->fields->algorithm, std::nullopt);
+      EXPECT_TRUE(read->fields->digest.empty());
+    }
+  }
+  const Read as_logged = entry("evm-sig", DigestField("sha256:", 32));
+  ASSERT_TRUE(as_logged.fields.ok()) << as_logged.fields.error().ToString();
+  EXPECT_FALSE(as_logged.fields->unknown);
+  EXPECT_EQ(as_logged.fields->path, "/tmp/evil");
 }
 
 TEST(Adversarial_M10, CustomFormatWithTheOldDigest) {
