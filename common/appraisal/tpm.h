@@ -33,8 +33,8 @@ struct ReferenceSet {
   std::optional<WallTime> not_before;  // from then on
   std::optional<WallTime> not_after;   // until then, and at that moment no more
   TpmReference tpm;                    // without PCRs: the set says nothing of them
-  AcceptedParts boot;                  // what a boot may hold beside what the policy accepts
-  ImaReference ima;                    // files that may run
+  AcceptedParts boot = {};             // what a boot may hold beside what the policy accepts
+  ImaReference ima = {};               // files that may run
   [[nodiscard]] bool InTime(WallTime now) const {
     return (!not_before || *not_before <= now) && (!not_after || now < *not_after);
   }

@@ -60,9 +60,9 @@ struct NodePolicy {
   Duration validity;                     // how long an attestation result holds
   std::vector<std::string> trust_roots;  // names of TrustRoot documents; each exists in the set
   appraisal::TpmReference tpm;           // what holds in any case; without PCRs if something else is asked for
-  std::shared_ptr<const appraisal::BootPolicy> boot;  // null: the event log is not judged
-  std::shared_ptr<const appraisal::ImaPolicy> ima;    // null: the IMA log is not judged
-  TpmIdentityRules identity;
+  std::shared_ptr<const appraisal::BootPolicy> boot = nullptr;  // null: the event log is not judged
+  std::shared_ptr<const appraisal::ImaPolicy> ima = nullptr;    // null: the IMA log is not judged
+  TpmIdentityRules identity = {};
   std::vector<std::string> reference_values;  // names of ReferenceValues documents
   std::vector<ReferenceSet>
       reference_sets;  // all of theirs: one of those that are in their time must be met as a whole
