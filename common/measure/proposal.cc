@@ -249,8 +249,9 @@ Proposal Proposer::Write() const {
   Proposal proposal;
   if (!rules_.secure_boot) proposal.notes.emplace_back("Secure Boot was off: the policy does not require it");
   if (!rules_.ignored.empty()) {
-    proposal.notes.push_back(std::to_string(rules_.ignored.size()) +
-                             " kinds of events are ignored, because they differ between good boots");
+    const std::size_t kinds = rules_.ignored.size();
+    proposal.notes.push_back((kinds == 1 ? "one kind of event is" : std::to_string(kinds) + " kinds of events are") +
+                             std::string(" ignored: they differ between good boots"));
   }
   const auto command_line = rules_.digests.find(BootPart::kCommandLine);
   if (command_line != rules_.digests.end()) {

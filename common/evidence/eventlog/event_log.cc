@@ -95,7 +95,7 @@ class Parser {
     ASSIGN_OR_RETURN(event.type, reader_.TakeU32Le());
     // What is measured into no PCR may name any: 0xFFFFFFFF is in use.
     if (event.pcr >= limits::kPcrCount && event.type != event_type::kNoAction) {
-      return reader_.Fail(EventName() + " is of PCR " + Hex(event.pcr) + ", which does not exist, before");
+      return reader_.Fail(EventName() + " is of PCR " + Hex(event.pcr) + ", which does not exist,");
     }
     return event;
   }
