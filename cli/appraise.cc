@@ -7,6 +7,7 @@
 #include "cli/evidence.h"
 #include "cli/verdict.h"
 #include "common/appraisal/boot.h"
+#include "common/appraisal/ended_sets.h"
 #include "common/base/encoding.h"
 #include "common/base/file.h"
 #include "common/base/limits.h"
@@ -298,6 +299,9 @@ void JudgeBoot(const Input& input, const claims::VerifiedTpmClaims& claims, cons
   judged.boot = *std::move(log);
   if (input.policy == nullptr || !input.policy->boot) return JudgeBootWithoutPolicy(*judged.boot, judged.findings);
   auto boot = appraisal::AppraiseBoot(*input.policy->boot, SetsInTime(*input.policy, input.now), *judged.boot);
+  auto ended = appraisal::EndedForBoot(*input.policy->boot, input.policy->reference_sets, *judged.boot, input.now,
+                                       boot.findings);
+  if (ended) judged.findings.push_back(*std::move(ended));
   judged.findings.insert(judged.findings.end(), boot.findings.begin(), boot.findings.end());
 }
 
@@ -351,7 +355,11 @@ Status ReplayIma(const Input& input, const claims::VerifiedTpmClaims& claims, co
   ASSIGN_OR_RETURN(const auto verified, replay.Settled(claims));
   judged.ima_entries = verified.count();
   judged.ima_violations = verified.violations();
-  if (appraisal) findings = appraisal->Findings(verified);
+  if (appraisal) {
+    findings = appraisal->Findings(verified);
+    auto ended = appraisal::EndedForIma(input.policy->reference_sets, input.now, findings);
+    if (ended) findings.insert(findings.begin(), *std::move(ended));
+  }
   judged.findings.insert(judged.findings.end(), findings.begin(), findings.end());
   const Status begins = replay.CheckBootAggregate(claims, rules == nullptr || rules->allow_insecure_sha1_aggregate);
   // Without a policy the quote may be over fewer PCRs than boot_aggregate is of: then nothing is known of it.

@@ -250,8 +250,8 @@ Proposal Proposer::Write() const {
   if (!rules_.secure_boot) proposal.notes.emplace_back("Secure Boot was off: the policy does not require it");
   if (!rules_.ignored.empty()) {
     const std::size_t kinds = rules_.ignored.size();
-    proposal.notes.push_back((kinds == 1 ? "one kind of event is" : std::to_string(kinds) + " kinds of events are") +
-                             std::string(" ignored: they differ between good boots"));
+    proposal.notes.push_back("events of " + (kinds == 1 ? "one kind" : std::to_string(kinds) + " kinds") +
+                             " are ignored: they differ between good boots");
   }
   const auto command_line = rules_.digests.find(BootPart::kCommandLine);
   if (command_line != rules_.digests.end()) {

@@ -193,6 +193,70 @@ TEST_F(AppraiseVm, ByAPolicy) {
   EXPECT_THAT(without.tokens, ElementsAre("ima-log-missing"));
 }
 
+// What `measure boot` proposes of each machine is a policy as it is, once its TrustRoot is there: it accepts the next
+// boot of that machine and says of another boot what differs.
+TEST_F(AppraiseVm, WhatIsProposedIsAPolicy) {
+  const auto propose = [this](const std::string& machine) {
+    const fakes::Ran ran = fakes::RunProgram({fakes::BuiltProgram("gatehouse"), "measure", "boot", "--log",
+                                              At(machine, "binary_bios_measurements"), "--name", "node"});
+    EXPECT_EQ(ran.exit_code, 0) << ran.err;
+    const std::string root =
+        "---\napiVersion: gatehouse.dev/v1alpha1\nkind: TrustRoot\nmetadata: {name: tpm-manufacturers}\nspec:\n"
+        "  tpm:\n    pinned: [\"sha256:" +
+        std::string(64, 'a') + "\"]\n";
+    std::string documents = ran.out + root;
+    const auto mode = documents.find("mode: warn");
+    EXPECT_NE(mode, std::string::npos);
+    (void)folder_.Write(machine + ".yaml", documents.replace(mode, 10, "mode: enforce"));
+    return folder_.At(machine + ".yaml");
+  };
+  const auto judge = [](const std::string& machine, const std::string& policy) {
+    return Appraise(With(Quote(machine, "rsassa-1", "ak-rsassa.pem"),
+                         {"--pcr-values", At(machine, "quote-rsassa-1.pcrs"), "--event-log",
+                          At(machine, "binary_bios_measurements"), "--policy", policy}));
+  };
+  for (const std::string machine : {"a1-baseline", "b1-sb-shim-grub", "c-cmdline", "t2-trixie-direct", "u-uki"}) {
+    const Answer same = judge(machine, propose(machine));
+    EXPECT_EQ(same.exit_code, 0) << machine << ": " << same.text;
+  }
+  const std::string baseline = folder_.At("a1-baseline.yaml");
+  EXPECT_EQ(judge("a2-second-boot", baseline).result, "affirming") << "the next boot of the same machine";
+  const Answer line = judge("c-cmdline", baseline);
+  EXPECT_EQ(line.exit_code, 1);
+  EXPECT_THAT(line.tokens, ElementsAre("command-line-refused"));
+  EXPECT_THAT(judge("u-uki", baseline).tokens, testing::Contains("boot-component-unlisted"));
+  EXPECT_THAT(judge("a1-baseline", folder_.At("b1-sb-shim-grub.yaml")).tokens, testing::Contains("secure-boot-off"));
+}
+
+// E13: a log of a TDX guest is of RTMRs, and no log at all is none that passed.
+TEST_F(AppraiseVm, Adversarial_E13_AnAbsentLogAndOneOfOtherRegisters) {
+  (void)folder_.Write(
+      "policy.yaml",
+      "apiVersion: gatehouse.dev/v1alpha1\nkind: NodePolicy\nmetadata: {name: vm}\nspec:\n"
+      "  nodes: [{glob: \"**\"}]\n  tpm:\n    identity: {requireEkHash: {hashes: [\"sha256:" +
+          std::string(64, 'a') +
+          "\"]}}\n    boot:\n      pcrs: [0, 1, 2, 3, 4]\n      secureBoot: notRequired\n      accept:\n"
+          "        firmware: {any: true}\n        platformConfig: {any: true}\n"
+          "        applications: {any: true}\n        bootVariables: {any: true}\n");
+  const auto judge = [this](const std::vector<std::string>& log) {
+    return Appraise(
+        With(With(Quote("a1-baseline", "rsassa-1", "ak-rsassa.pem"),
+                  {"--pcr-values", At("a1-baseline", "quote-rsassa-1.pcrs"), "--policy", folder_.At("policy.yaml")}),
+             log));
+  };
+  EXPECT_THAT(judge({"--event-log", At("a1-baseline", "binary_bios_measurements")}).tokens, ElementsAre());
+  const Answer absent = judge({});
+  EXPECT_EQ(absent.exit_code, 1);
+  EXPECT_THAT(absent.tokens, ElementsAre("event-log-missing"));
+  const std::string ccel = (fakes::VectorsDir() / "public/ccel/cos-113.ccel").string();
+  if (!std::filesystem::exists(ccel)) GTEST_SKIP() << "no sample " << ccel;
+  const Answer of_rtmrs = judge({"--event-log", ccel});
+  EXPECT_EQ(of_rtmrs.exit_code, 1);
+  EXPECT_FALSE(of_rtmrs.tokens.empty());
+  for (const std::string& token : of_rtmrs.tokens)
+    EXPECT_THAT(token, testing::AnyOf("event-log-mismatch", "pcr-missing", "event-log-malformed"));
+}
+
 TEST_F(AppraiseVm, TheLogsAlone) {
   const Answer events = Appraise({"event-log", At("b1-sb-shim-grub", "binary_bios_measurements")});
   EXPECT_EQ(events.exit_code, 0) << events.text;

@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "common/appraisal/boot.h"
+#include "common/appraisal/ended_sets.h"
 
 namespace gatehouse::webhook {
 namespace {
@@ -50,6 +51,8 @@ void JudgeBoot(const policy::NodePolicy& policy, const VerifiedEvidence& evidenc
     if (!set.boot.empty() && set.InTime(now)) sets.push_back(&set);
   }
   auto boot = appraisal::AppraiseBoot(*policy.boot, sets, *evidence.boot);
+  auto ended = appraisal::EndedForBoot(*policy.boot, policy.reference_sets, *evidence.boot, now, boot.findings);
+  if (ended) findings.push_back(*std::move(ended));  // first: of many findings a token has some
   std::move(boot.findings.begin(), boot.findings.end(), std::back_inserter(findings));
   Earlier(expires, boot.holds_until);
 }
@@ -138,7 +141,11 @@ ear::PolicyAppraisal Appraiser::Appraise(const policy::NodePolicy& policy, const
   std::move(by_sets.findings.begin(), by_sets.findings.end(), std::back_inserter(appraised.findings));
   Earlier(appraised.expires, by_sets.holds_until);
   if (policy.boot) JudgeBoot(policy, evidence, now, appraised.findings, appraised.expires);
-  if (policy.ima) JudgeIma(rules.RulesOf(policy, now), evidence, now, appraised.findings, appraised.expires);
+  if (policy.ima) {
+    JudgeIma(rules.RulesOf(policy, now), evidence, now, appraised.findings, appraised.expires);
+    auto ended = appraisal::EndedForIma(policy.reference_sets, now, appraised.findings);
+    if (ended) appraised.findings.insert(appraised.findings.begin(), *std::move(ended));
+  }
   if (appraised.findings.empty()) appraised.tier = ear::Tier::kAffirming;
   return appraised;
 }

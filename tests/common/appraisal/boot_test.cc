@@ -5,6 +5,7 @@
 
 #include <functional>
 
+#include "common/appraisal/ended_sets.h"
 #include "tests/common/appraisal/boot_policies.h"
 
 namespace gatehouse::appraisal {
@@ -475,6 +476,41 @@ TEST(BootReferenceSets, AreUnitedAndEndWithTheFirstThatIsNeeded) {
   EXPECT_EQ(Judge(policy, log, {&loaders}),
             Strings{At(Reason::kBootComponentUnlisted,
                        SecureBootWithGrub().IndexOf(event_type::kEfiBootServicesApplication, 4, 2), 4)});
+}
+
+// A set that ends overnight leaves as many findings as there are events in it: what changed is said first.
+TEST(BootReferenceSets, OneThatHasEndedIsNamedIfItWouldHelp) {
+  BootPolicy policy = GrubPolicy();
+  policy.accepted.erase(BootPart::kApplications);
+  const auto log = Verified(SecureBootWithGrub());
+  const std::vector<ReferenceSet> sets = {
+      Set("loaders", std::nullopt, {{BootPart::kApplications, Digests({"shim", "grub"})}}),
+      Set("kernel", Day(10), {{BootPart::kApplications, Digests({"kernel"})}}),
+      Set("unused", Day(1), {{BootPart::kCredentials, Digests({"nobody's"})}})};
+  const auto found = AppraiseBoot(policy, {&sets.front()}, log).findings;
+  ASSERT_EQ(found.size(), 1U);
+  const auto ended = EndedForBoot(policy, sets, log, Day(10), found);
+  ASSERT_TRUE(ended.has_value());
+  EXPECT_EQ(ended->reason, Reason::kReferenceExpired);
+  EXPECT_NE(ended->detail.find("/kernel ended "), std::string::npos) << ended->detail;
+  EXPECT_NE(ended->detail.find("1 of 1 findings"), std::string::npos) << ended->detail;
+  EXPECT_EQ(ended->detail.find("unused"), std::string::npos) << ended->detail;
+  EXPECT_FALSE(EndedForBoot(policy, {sets[0], sets[1]}, log, Day(9), found).has_value()) << "it has not ended";
+  EXPECT_FALSE(EndedForBoot(policy, sets, log, Day(10), {}).has_value()) << "nothing was found";
+  EXPECT_FALSE(EndedForBoot(policy, {sets[0], sets[2]}, log, Day(10), found).has_value()) << "it lists another thing";
+}
+
+TEST(ImaReferenceSets, OneThatHasEndedIsNamedWhereAFileIsUnlisted) {
+  ReferenceSet files = Set("files", Day(10), {});
+  files.ima.files.push_back({"files.digests", crypto::Sha256Digest(AsBytes("x"))});
+  const std::vector<Finding> unlisted = {{Reason::kImaFileUnlisted, "ima entry 7", "'/usr/bin/id'"}};
+  const auto ended = EndedForIma({files}, Day(10), unlisted);
+  ASSERT_TRUE(ended.has_value());
+  EXPECT_EQ(ended->reason, Reason::kReferenceExpired);
+  EXPECT_NE(ended->detail.find("boots/files ended "), std::string::npos) << ended->detail;
+  EXPECT_FALSE(EndedForIma({files}, Day(9), unlisted).has_value()) << "in its time";
+  EXPECT_FALSE(EndedForIma({files}, Day(10), {{Reason::kImaViolation, "ima entry 7", "x"}}).has_value());
+  EXPECT_FALSE(EndedForIma({Set("boot", Day(10), {})}, Day(10), unlisted).has_value()) << "it lists no files";
 }
 
 // --- command lines
