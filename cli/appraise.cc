@@ -264,6 +264,7 @@ struct Judged {
   std::optional<claims::VerifiedBootLog> boot;
   std::optional<std::uint64_t> ima_entries;
   std::uint64_t ima_violations = 0;
+  std::vector<HashAlgorithm> ima_padded;  // banks that PCR 10 was extended in by SHA-1 hashes with zeros behind
 };
 
 void JudgeBootWithoutPolicy(const claims::VerifiedBootLog& log, std::vector<Finding>& findings) {
@@ -332,6 +333,20 @@ void JudgeWithoutPolicy(const claims::ImaEntry& entry, std::vector<Finding>& fin
                       "ima entry " + std::to_string(entry.number), Printable(entry.path)});
 }
 
+// A log that meets the quote by SHA-1 alone is told apart from one that meets it by a better hash (MEASURED-BOOT: not
+// silently). With a policy the appraisal does that for the policy's bank.
+void JudgePadding(const claims::VerifiedIma& verified, bool by_policy, Judged& judged) {
+  bool sound = false;
+  for (const auto& [bank, value] : verified.pcr()) {
+    if (verified.padded(bank)) judged.ima_padded.push_back(bank);
+    sound = sound || (!verified.padded(bank) && bank != HashAlgorithm::kSha1);
+  }
+  if (by_policy || sound || judged.ima_padded.empty()) return;
+  judged.findings.push_back({Reason::kImaLogMismatch, "pcr 10 (" + std::string(Name(judged.ima_padded.front())) + ")",
+                             "the log matches only with SHA-1 hashes padded with zeros, as kernels extend them that "
+                             "lack the bank's hash: quote another bank"});
+}
+
 Status ReplayIma(const Input& input, const claims::VerifiedTpmClaims& claims, const std::string& folder,
                  Judged& judged) {
   const auto rules = input.policy == nullptr ? nullptr : input.policy->ima;
@@ -355,6 +370,7 @@ Status ReplayIma(const Input& input, const claims::VerifiedTpmClaims& claims, co
   ASSIGN_OR_RETURN(const auto verified, replay.Settled(claims));
   judged.ima_entries = verified.count();
   judged.ima_violations = verified.violations();
+  JudgePadding(verified, appraisal.has_value(), judged);
   if (appraisal) {
     findings = appraisal->Findings(verified);
     auto ended = appraisal::EndedForIma(input.policy->reference_sets, input.now, findings);
@@ -418,7 +434,9 @@ void WriteClaims(codec::JsonWriter& json, const claims::VerifiedTpmClaims& claim
   }
   if (judged.ima_entries) {
     json.Key("ima").BeginObject().Key("entries").Uint(*judged.ima_entries);
-    json.Key("violations").Uint(judged.ima_violations).EndObject();
+    json.Key("violations").Uint(judged.ima_violations).Key("paddedSha1").BeginArray();
+    for (const HashAlgorithm bank : judged.ima_padded) json.String(Name(bank));
+    json.EndArray().EndObject();
   }
 }
 

@@ -1,6 +1,8 @@
 // gatehouse appraise, over the evidence of real virtual machines and TPMs (skipped where the samples are not there).
 #include <gmock/gmock.h>
 
+#include <sstream>
+
 #include "common/base/encoding.h"
 #include "common/base/file.h"
 #include "common/codec/json.h"
@@ -99,6 +101,28 @@ TEST_F(AppraiseVm, EveryFormOfAKeyAndASignature) {
   }
 }
 
+// Quotes over PCRs of two banks, with a plain signature: the padding of PSS is not in it, and is taken as it is. The
+// kernel had no SHA-384 (PCR 10 of that bank is of padded SHA-1), which is said; by SHA-256 the log is proven.
+TEST_F(AppraiseVm, PlainSignaturesOverTwoBanks) {
+  for (const std::string key : {"rsassa", "rsapss", "ecdsa"}) {
+    const Answer answer =
+        Appraise(With(Quote("a1-baseline", key + "-3", "ak-" + key + ".tpm2b_public", "sha256:0-10,14+sha384:0,7,10"),
+                      Logs("a1-baseline")));
+    EXPECT_EQ(answer.exit_code, 0) << key << ": " << answer.text;
+    EXPECT_THAT(answer.text, HasSubstr("\"paddedSha1\":[\"sha384\"]")) << key;
+  }
+}
+
+// Counters are obfuscated for keys outside of the endorsement hierarchy: they say nothing about those of another key.
+TEST_F(AppraiseVm, CountersOfAKeyOfTheOwnersHierarchyAreItsOwn) {
+  const Answer endorsed = Appraise(Quote("a1-baseline", "rsassa-1", "ak-rsassa.pem"));
+  const Answer owned = Appraise(Quote("a1-baseline", "owner-1", "ak-owner.pem"));
+  EXPECT_EQ(endorsed.exit_code, 0) << endorsed.text;
+  EXPECT_EQ(owned.exit_code, 0) << owned.text;
+  EXPECT_THAT(endorsed.text, HasSubstr("\"resets\":2,"));
+  EXPECT_THAT(owned.text, HasSubstr("\"resets\":798515768,"));
+}
+
 TEST_F(AppraiseVm, WhatIsNotTheQuoteThatWasAskedFor) {
   const auto good = Quote("a1-baseline", "rsassa-1", "ak-rsassa.pem");
   const auto changed = [&](std::size_t at, const std::string& value) {
@@ -159,26 +183,49 @@ TEST_F(AppraiseVm, AnUnsafeClockIsRefused) {
   EXPECT_THAT(unsafe.tokens, ElementsAre("clock-rewound")) << unsafe.text;
 }
 
+// A policy that judges IMA logs by the digests of the machines' root file system, less those whose line has `without`.
+std::string ImaPolicyOf(const std::string& sums_file, const std::string& rules, const std::string& without = "") {
+  std::string sums;
+  std::istringstream listed(*ReadTextFile(sums_file, 4 * limits::kMiB));
+  for (std::string line; std::getline(listed, line);) {
+    if (without.empty() || !line.ends_with(without)) sums += "            " + line + "\n";
+  }
+  return "apiVersion: gatehouse.dev/v1alpha1\nkind: NodePolicy\nmetadata: {name: vm}\nspec:\n  nodes: [{glob: "
+         "\"**\"}]\n  tpm:\n    trustRoots: [none]\n    referenceValues: [rootfs]\n    ima:\n" +
+         rules +
+         "---\napiVersion: gatehouse.dev/v1alpha1\nkind: TrustRoot\nmetadata: {name: none}\nspec:\n  tpm:\n"
+         "    pinned: [\"sha256:" +
+         std::string(64, 'a') +
+         "\"]\n---\napiVersion: gatehouse.dev/v1alpha1\nkind: ReferenceValues\nmetadata: {name: rootfs}\nspec:\n"
+         "  sets:\n    - name: rootfs\n      tpm:\n        ima:\n          sha256sums: |\n" +
+         sums;
+}
+
+// Signatures that evmctl made: a file whose digest no set has is accepted by its signature, and by that alone.
+TEST_F(AppraiseVm, SignaturesOfARealKernelsLog) {
+  std::string key;
+  std::istringstream lines(*ReadTextFile(At("common", "ima-key/ima.crt"), limits::kMiB));
+  for (std::string line; std::getline(lines, line);) key += "          " + line + "\n";
+  const auto judge = [this](const std::string& rules) {
+    (void)folder_.Write("policy.yaml", ImaPolicyOf(At("common", "rootfs-sha256.txt"), rules, "/usr/bin/id"));
+    return Appraise(With(With(Quote("s-imasig-tis-sha256", "rsassa-1", "ak-rsassa.pem"), Logs("s-imasig-tis-sha256")),
+                         {"--policy", folder_.At("policy.yaml")}));
+  };
+  const Answer unsigned_rules = judge("      bank: sha256\n");
+  EXPECT_THAT(unsigned_rules.tokens, ElementsAre("ima-file-unlisted")) << unsigned_rules.text;
+  EXPECT_THAT(unsigned_rules.text, HasSubstr("/usr/bin/id"));
+  const Answer accepted = judge("      signatures:\n        accept: true\n        keys: |\n" + key);
+  EXPECT_EQ(accepted.exit_code, 0) << accepted.text;
+  const Answer required = judge(
+      "      signatures:\n        accept: true\n        requiredFor: [\"/usr/bin/(id|bash)\"]\n        keys: |\n" +
+      key);
+  EXPECT_THAT(required.tokens, testing::Each("ima-signature-invalid")) << required.text;
+  EXPECT_THAT(required.text, HasSubstr("/usr/bin/bash"));
+}
+
 TEST_F(AppraiseVm, ByAPolicy) {
   const std::string policy = folder_.At("policy.yaml");
-  std::string sums;
-  const std::string listed = *ReadTextFile(At("common", "rootfs-sha256.txt"), 4 * limits::kMiB);
-  for (std::size_t begin = 0; begin < listed.size();) {
-    const std::size_t end = std::min(listed.find('\n', begin), listed.size());
-    sums += "            " + listed.substr(begin, end - begin) + "\n";
-    begin = end + 1;
-  }
-  (void)folder_.Write(
-      "policy.yaml",
-      "apiVersion: gatehouse.dev/v1alpha1\nkind: NodePolicy\nmetadata: {name: vm}\nspec:\n  nodes: [{glob: \"**\"}]\n"
-      "  tpm:\n    trustRoots: [none]\n    referenceValues: [rootfs]\n    ima:\n      bank: sha256\n---\n"
-      "apiVersion: gatehouse.dev/v1alpha1\nkind: TrustRoot\nmetadata: {name: none}\nspec:\n  tpm:\n    pinned: "
-      "[\"sha256:" +
-          std::string(64, 'a') +
-          "\"]\n---\n"
-          "apiVersion: gatehouse.dev/v1alpha1\nkind: ReferenceValues\nmetadata: {name: rootfs}\nspec:\n  sets:\n"
-          "    - name: rootfs\n      tpm:\n        ima:\n          sha256sums: |\n" +
-          sums);
+  (void)folder_.Write("policy.yaml", ImaPolicyOf(At("common", "rootfs-sha256.txt"), "      bank: sha256\n"));
   const Answer tampered =
       Appraise(With(With(Quote("d-tamper", "rsassa-1", "ak-rsassa.pem"), Logs("d-tamper")), {"--policy", policy}));
   EXPECT_EQ(tampered.exit_code, 1) << tampered.text;
