@@ -255,32 +255,6 @@ TEST_F(AttestFixture, ARebootIsNoRewind) {
   EXPECT_TRUE(Attest("worker-1", node).ok());
 }
 
-// G12: between the attestation and the binding of a pod the machine is started with another system. Its first evidence
-// takes the trust away; the evidence of before does not bring it back; and silence has the validity as its end.
-TEST_F(AttestFixture, Adversarial_G12_RebootIntoAnotherSystemAfterTheAttestation) {
-  ASSERT_TRUE(Enrol("worker-1", node).ok());
-  ASSERT_TRUE(Attest("worker-1", node).ok());
-  const auto before = Collect("worker-1", node);
-  ASSERT_TRUE(before.ok());
-  node.tpm.Reset();
-  node.tpm.Extend(HashAlgorithm::kSha256, 7, Bytes(32, 1));
-  auto other = Attest("worker-1", node);
-  ASSERT_TRUE(other.ok()) << other.error().ToString();
-  EXPECT_EQ(other->status, "contraindicated");
-  EXPECT_EQ(State("worker-1"), NodeState::kUntrusted);
-  EXPECT_FALSE(service.Evidence(Node("worker-1"), *before).ok());  // kept back until now: older by the reset counter
-  EXPECT_EQ(State("worker-1"), NodeState::kUntrusted);
-}
-
-TEST_F(AttestFixture, Adversarial_G12_AfterARebootThatNobodyReportsTrustEndsWithTheValidity) {
-  ASSERT_TRUE(Enrol("worker-1", node).ok());
-  ASSERT_TRUE(Attest("worker-1", node).ok());
-  node.tpm.Reset();
-  node.tpm.Extend(HashAlgorithm::kSha256, 7, Bytes(32, 1));
-  clock.Advance(Duration(60'000));
-  EXPECT_EQ(State("worker-1"), NodeState::kExpired);
-}
-
 TEST_F(AttestFixture, Adversarial_G3_FailedEvidenceTakesTheTrustAway) {
   ASSERT_TRUE(Enrol("worker-1", node).ok());
   ASSERT_TRUE(Attest("worker-1", node).ok());
