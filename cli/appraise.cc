@@ -1,6 +1,8 @@
 // gatehouse appraise tpm: one quote and the logs that go with it, judged as the webhook judges a node, by a NodePolicy
 // or for what holds without one.
 #include <algorithm>
+#include <array>
+#include <cstdio>
 #include <iostream>
 
 #include "cli/appraise_input.h"
@@ -393,6 +395,12 @@ void JudgeIma(const Input& input, const claims::VerifiedTpmClaims& claims, const
   if (!replayed.ok()) Add(judged.findings, replayed.error(), "IMA log");
 }
 
+std::string Hex(std::uint64_t value) {
+  std::array<char, 24> text{};
+  std::snprintf(text.data(), text.size(), "0x%016llx", static_cast<unsigned long long>(value));
+  return text.data();
+}
+
 void JudgePolicy(const Input& input, const claims::VerifiedTpmClaims& claims, Judged& judged) {
   if (input.policy == nullptr) return;
   const policy::NodePolicy& policy = *input.policy;
@@ -401,7 +409,9 @@ void JudgePolicy(const Input& input, const claims::VerifiedTpmClaims& claims, Ju
   judged.findings.insert(judged.findings.end(), by_sets.findings.begin(), by_sets.findings.end());
   const auto& versions = policy.identity.firmware_versions;
   if (!versions.empty() && std::find(versions.begin(), versions.end(), claims.firmware_version()) == versions.end())
-    judged.findings.push_back({Reason::kFirmwareChanged, "TPM firmware", "is not a version that the policy lists"});
+    judged.findings.push_back(
+        {Reason::kFirmwareChanged, "TPM firmware",
+         "found " + Hex(claims.firmware_version()) + ", which identity.firmwareVersions does not list"});
 }
 
 // --- what is printed
@@ -409,7 +419,8 @@ void JudgePolicy(const Input& input, const claims::VerifiedTpmClaims& claims, Ju
 void WriteClaims(codec::JsonWriter& json, const claims::VerifiedTpmClaims& claims, const Judged& judged) {
   json.Key("clock").BeginObject().Key("milliseconds").Uint(claims.clock().clock_ms);
   json.Key("resets").Uint(claims.clock().reset_count).Key("restarts").Uint(claims.clock().restart_count).EndObject();
-  json.Key("firmwareVersion").Uint(claims.firmware_version()).Key("pcrs").BeginObject();
+  // As policies say it; as a number readers of JSON would round it.
+  json.Member("firmwareVersion", Hex(claims.firmware_version())).Key("pcrs").BeginObject();
   for (const auto& [bank, pcrs] : claims.pcrs()) {
     json.Key(Name(bank)).BeginObject();
     for (const auto& [pcr, value] : pcrs) json.Member(std::to_string(pcr), EncodeHex(value));

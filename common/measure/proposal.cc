@@ -269,7 +269,8 @@ Proposal Proposer::Write() const {
 Result<Proposal> ProposeBoot(const EventLog& log, const ProposalOptions& options) {
   const auto bank = BankOf(log);
   if (!bank) {
-    return Error{Reason::kEventLogMismatch, "boot event log", "it has SHA-1 only, of which no reference value is made"};
+    return Error{Reason::kContentUnsupported, "boot event log",
+                 "it has SHA-1 only, of which no reference value is made"};
   }
   Proposer proposer(*bank, options);
   verify::replay::EventProver prover(options.command_line);
@@ -285,7 +286,7 @@ Result<Proposal> ProposeBoot(const EventLog& log, const ProposalOptions& options
     RETURN_IF_ERROR(proposer.Add(proof.event));
   }
   if (proposer.empty()) {
-    return Error{Reason::kEventLogMismatch, "boot event log",
+    return Error{Reason::kContentUnsupported, "boot event log",
                  "it holds nothing that a reference value could be made of"};
   }
   return proposer.Write();

@@ -24,7 +24,7 @@ struct Proposal {
 
 // Every event of PCR 0 to 9 and 11 to 14 gets a rule: a digest or text in the reference values, or an entry under
 // `ignore` for what differs between good boots (boot variables, tables, partitions: MEASURED-BOOT finding 16). Secure
-// Boot, if on, becomes required with the fingerprints of its keys. Errors: kEventLogMismatch (the log has no bank but
+// Boot, if on, becomes required with the fingerprints of its keys. Errors: kContentUnsupported (the log has no bank but
 // SHA-1, or nothing to make values of), kEventDataMismatch, kBootFailed (an error separator), kDebugModeOn: no such
 // boot is to be copied.
 [[nodiscard]] Result<Proposal> ProposeBoot(const evidence::eventlog::EventLog& log, const ProposalOptions& options);

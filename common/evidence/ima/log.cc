@@ -17,7 +17,8 @@ Result<std::uint32_t> TakeU32(ByteReader& reader, Encoding encoding) {
 }
 
 Error TooLong(const ByteReader& reader, std::string_view what) {
-  return {Reason::kLimitExceeded, reader.Fail("").where, std::string(what) + " is longer than we read"};
+  return {Reason::kLimitExceeded, reader.Fail("").where,
+          std::string(what) + " is longer than we read, or the bytes are of another encoding than was said"};
 }
 
 // Graphic ASCII without the blank: what builtin names and field identifiers are made of. Anything else was not written

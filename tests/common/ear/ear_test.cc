@@ -344,9 +344,9 @@ struct ResultDefect {
   const char* name;
   std::function<void(AttestationResult&)> apply;
 };
-class EarInconsistent : public testing::TestWithParam<ResultDefect> {};
+class Adversarial_K1_Inconsistent : public testing::TestWithParam<ResultDefect> {};
 
-TEST_P(EarInconsistent, IsNotSigned) {
+TEST_P(Adversarial_K1_Inconsistent, IsNotSigned) {
   AttestationResult sample = Sample();
   GetParam().apply(sample);
   auto token = Encode(sample, Key());
@@ -355,7 +355,7 @@ TEST_P(EarInconsistent, IsNotSigned) {
 }
 
 INSTANTIATE_TEST_SUITE_P(
-    , EarInconsistent,
+    , Adversarial_K1_Inconsistent,
     testing::Values(
         ResultDefect{"NoNode", [](AttestationResult& r) { r.node.clear(); }},
         ResultDefect{"NoAk", [](AttestationResult& r) { r.ak_name.clear(); }},
@@ -387,10 +387,10 @@ struct ClaimsDefect {
   const char* to;
   Reason reason = Reason::kTokenMalformed;
 };
-class EarClaims : public testing::TestWithParam<ClaimsDefect> {};
+class Adversarial_K1_Claims : public testing::TestWithParam<ClaimsDefect> {};
 
 // Signed by the right key: only the claims are wrong.
-TEST_P(EarClaims, AreRefused) {
+TEST_P(Adversarial_K1_Claims, AreRefused) {
   std::string claims = ClaimsOf(*Encode(Sample(), Key()));
   ASSERT_TRUE(Verify(*jose::SignEs256(Key(), "eat+jwt", claims), {Key().Public()}, kNow).ok());
   const std::string from = GetParam().from;
@@ -406,7 +406,7 @@ constexpr const char* kNonceMember =
     R"("eat_nonce":"paWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWl",)";
 
 INSTANTIATE_TEST_SUITE_P(
-    Adversarial_K1, EarClaims,
+    Adversarial_K1, Adversarial_K1_Claims,
     testing::Values(
         ClaimsDefect{"AffirmingWhileTheVectorIsContraindicated", R"("ear.status":"contraindicated")",
                      R"("ear.status":"affirming")"},

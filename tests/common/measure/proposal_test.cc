@@ -176,7 +176,7 @@ TEST(Proposal, NothingOfALogWithSha1Only) {
   boot.Separator(0);
   auto proposal = Propose(boot);
   ASSERT_FALSE(proposal.ok());
-  EXPECT_EQ(proposal.error().reason, Reason::kEventLogMismatch);
+  EXPECT_EQ(proposal.error().reason, Reason::kContentUnsupported);
 }
 
 TEST(Proposal, NothingOfALogWithoutValues) {
@@ -184,7 +184,7 @@ TEST(Proposal, NothingOfALogWithoutValues) {
   boot.Separator(0);
   auto proposal = Propose(boot);
   ASSERT_FALSE(proposal.ok());
-  EXPECT_EQ(proposal.error().reason, Reason::kEventLogMismatch);
+  EXPECT_EQ(proposal.error().reason, Reason::kContentUnsupported);
 }
 
 TEST(Proposal, RealBootsMeetWhatIsProposedOfThem) {
