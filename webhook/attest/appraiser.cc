@@ -155,9 +155,10 @@ void Bound(std::vector<appraisal::Finding>& findings, std::size_t most) {
     if (finding.detail.size() > kDetailBytes) finding.detail = finding.detail.substr(0, kDetailBytes - 3) + "...";
   }
   if (findings.size() <= most) return;
-  appraisal::Finding rest{findings[most].reason, "", "and " + std::to_string(findings.size() - most) + " more"};
-  findings.resize(most);
-  findings.push_back(std::move(rest));
+  const std::size_t kept = std::max<std::size_t>(1, most - 1);
+  appraisal::Finding rest{findings[kept].reason, "", "and " + std::to_string(findings.size() - kept) + " more"};
+  findings.resize(kept);
+  if (kept < most) findings.push_back(std::move(rest));
 }
 
 }  // namespace gatehouse::webhook

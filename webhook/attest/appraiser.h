@@ -40,7 +40,8 @@ struct Appraiser {
 };
 
 inline constexpr std::size_t kMostFindings = 32;  // of one result: with their texts at their longest they fit a token
-// At most `most` findings, the last of which then says how many more there were; none with an endless text.
+// At most `most` findings, the last of which then says how many more there were (if there is room for it); none with an
+// endless text.
 void Bound(std::vector<appraisal::Finding>& findings, std::size_t most);
 
 }  // namespace gatehouse::webhook
