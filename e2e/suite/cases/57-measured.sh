@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # other files read what is set here
 # node1 again, by what it measured and not by PCR values alone: a NodePolicy on the events of its boot and on the files that it runs, made of its own
 # logs. Root on the node may write into the logs what it likes; what the TPM was told it cannot take back.
 
@@ -72,11 +72,16 @@ rewritten() {
   changed ima-rewrite ima-log-rewritten
 }
 
+# What the API server is told may be cut behind the path; the audit log has all of it.
 runs_unlisted() {
   measured 1 run /usr/local/bin/implant
-  judged 40 ima-file-unlisted /usr/local/bin/implant || return 1
-  local first=$WORDS
-  says "$(kubectl_gatehouse why "node/$(node 1)" 2>&1)" ima-file-unlisted /usr/local/bin/implant && WORDS=$first
+  judged 40 /usr/local/bin/implant || return 1
+  says "$(audited_about /usr/local/bin/implant)" ima-file-unlisted /usr/local/bin/implant
+}
+audited_about() {
+  local pod
+  for pod in $(webhook_pods); do KG logs "$pod" --tail=100; done | grep '"level":"audit"' | grep -F "$1" | tail -n 1 |
+    jq -r '.findings[] | "\(.reason): \(.detail)"'
 }
 
 # The log is shorter than before, and rightly so.
