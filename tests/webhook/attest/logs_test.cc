@@ -281,6 +281,20 @@ TEST_F(LogsFixture, ASetThatIsAddedAcceptsWhatWasBadBefore) {
   ExpectNone(AttestHonestly());
 }
 
+TEST_F(LogsFixture, ASetThatHasEndedIsNamedBeforeTheFilesThatItListed) {
+  const std::string name = "name: base\n";
+  std::string documents = ImaYaml();
+  const std::size_t at = documents.find(name);
+  ASSERT_NE(at, std::string::npos);
+  Load(documents.insert(at + name.size(), "      notAfter: \"2020-01-01T00:00:00Z\"\n"));
+  const auto findings = AttestHonestly();
+  ASSERT_TRUE(findings.ok()) << findings.error().ToString();
+  ASSERT_GT(findings->size(), 1U);
+  EXPECT_NE(findings->front().find("files/base ended 2020-01-01T00:00:00Z"), std::string::npos) << findings->front();
+  EXPECT_NE(findings->front().find("[reference-expired]"), std::string::npos) << findings->front();
+  EXPECT_NE(findings->at(1).find("[ima-file-unlisted]"), std::string::npos) << findings->at(1);
+}
+
 TEST_F(LogsFixture, AFileOfDigestsThatIsNotThereAcceptsNothing) {
   Load(ImaYaml() +
        "---\napiVersion: gatehouse.dev/v1alpha1\nkind: ReferenceValues\nmetadata: {name: more}\nspec:\n  sets:\n"
