@@ -92,7 +92,7 @@ Status Program::Start(int signals) {
   RETURN_IF_ERROR(StartRevocation());
   if (config_.attestation.has_value()) {
     ASSIGN_OR_RETURN(attestation_, Attestation::Make(*config_.attestation, clock_, log_, policies(), cluster_.get(),
-                                                     {clock_, trust_transport_.get(), revocation_.get()}));
+                                                     {clock_, issuer_transport_.get(), revocation_.get()}));
     attesting_ = attestation_.get();
   }
   if (config_.admission.has_value()) RETURN_IF_ERROR(StartGate());
@@ -164,6 +164,8 @@ Status Program::StartRevocation() {
   ASSIGN_OR_RETURN(trust_transport_, MakeRegistryTransport(reach, metrics_, shares_.registries / 4));
   revocation_ = std::make_unique<revocation::Checker>(
       *trust_transport_, clock_, revocation::Options{.cache_bytes = limits::kRevocationCacheBytes});
+  // Who enrols a TPM says where its issuers are: not in this cluster.
+  ASSIGN_OR_RETURN(issuer_transport_, MakeRegistryTransport(reach, metrics_, shares_.registries / 4, true));
   return Ok();
 }
 

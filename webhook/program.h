@@ -55,6 +55,7 @@ class Program {
   std::unique_ptr<Cluster> cluster_;
   std::unique_ptr<net::HttpTransport> trust_transport_;
   std::unique_ptr<revocation::Checker> revocation_;
+  std::unique_ptr<net::HttpTransport> issuer_transport_;  // of certificates that nobody has vouched for yet
   std::atomic<Attestation*> attesting_{nullptr};  // attestation_ once it is there: policies change from another thread
   std::unique_ptr<Attestation> attestation_;
   std::unique_ptr<net::HttpTransport> transport_;

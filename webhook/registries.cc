@@ -26,7 +26,8 @@ std::string Environment(const char* name, const char* lower) {
   return "";
 }
 
-Result<std::unique_ptr<net::HttpTransport>> MakeUncounted(const RegistryConfig& config, std::size_t connections) {
+Result<std::unique_ptr<net::HttpTransport>> MakeUncounted(const RegistryConfig& config, std::size_t connections,
+                                                          bool public_only) {
   net::TransportOptions options;
   ASSIGN_OR_RETURN(options.tls.ca_pem, ReadOptionalPem(config.ca_file));
   for (const RegistryHostConfig& host : config.hosts) {
@@ -46,7 +47,8 @@ Result<std::unique_ptr<net::HttpTransport>> MakeUncounted(const RegistryConfig& 
   options.idle_connections_per_origin = config.connections_per_host;
   options.connections = connections;
   options.resume_tls_sessions = true;
-  options.deny_local_addresses = config.deny_local_addresses;
+  options.deny_local_addresses = config.deny_local_addresses || public_only;
+  options.deny_private_addresses = public_only;
   options.local_address_exceptions = config.local_address_exceptions;
   auto transport = net::MakeHttpsTransport(std::move(options));
   if (!transport.ok()) return transport.error().In("registry");
@@ -85,9 +87,9 @@ class CountingTransport final : public net::HttpTransport {
 }  // namespace
 
 Result<std::unique_ptr<net::HttpTransport>> MakeRegistryTransport(const RegistryConfig& config,
-                                                                  telemetry::Metrics& metrics,
-                                                                  std::size_t connections) {
-  ASSIGN_OR_RETURN(auto transport, MakeUncounted(config, connections));
+                                                                  telemetry::Metrics& metrics, std::size_t connections,
+                                                                  bool public_only) {
+  ASSIGN_OR_RETURN(auto transport, MakeUncounted(config, connections, public_only));
   return std::unique_ptr<net::HttpTransport>(std::make_unique<CountingTransport>(std::move(transport), metrics));
 }
 

@@ -10,11 +10,13 @@
 
 namespace gatehouse::webhook {
 
-// Counts what registries answer. `connections`: to all of them at once (ConnectionShares). Errors: kConfigInvalid,
+// Counts what registries answer. `connections`: to all of them at once (ConnectionShares). `public_only`: neither local
+// nor private addresses, whatever the configuration says of local ones, but for its exceptions. Errors: kConfigInvalid,
 // those of files, certificates and keys.
 [[nodiscard]] Result<std::unique_ptr<net::HttpTransport>> MakeRegistryTransport(const RegistryConfig& config,
                                                                                 telemetry::Metrics& metrics,
-                                                                                std::size_t connections);
+                                                                                std::size_t connections,
+                                                                                bool public_only = false);
 
 [[nodiscard]] registry::ClientOptions MakeClientOptions(const RegistryConfig& config);
 

@@ -58,6 +58,20 @@ bool IpAddress::IsLocal() const {
   return false;
 }
 
+bool IpAddress::IsPrivate() const {
+  if (is_v4()) {
+    const auto within = [this](const char* network, unsigned prefix) { return In(*Parse(network), prefix); };
+    return within("10.0.0.0", 8) || within("172.16.0.0", 12) || within("192.168.0.0", 16) || within("100.64.0.0", 10) ||
+           within("198.18.0.0", 15) || within("192.0.0.0", 24) || bytes_[0] >= 224;
+  }
+  if (bytes_[0] == 0xFF || (bytes_[0] & 0xFE) == 0xFC) return true;
+  if (bytes_[0] == 0xFE && (bytes_[1] & 0xC0) == 0xC0) return true;
+  if (StartsWith(bytes_, kCompatiblePrefix) || StartsWith(bytes_, kNat64Prefix))
+    return !IsLoopback() && FromBytes(BytesView(bytes_).subspan(12))->IsPrivate();
+  return bytes_[0] == 0 && bytes_[1] == 0x64 && bytes_[2] == 0xFF && bytes_[3] == 0x9B && bytes_[4] == 0 &&
+         bytes_[5] == 1;  // 64:ff9b:1::/48, NAT64 of a network's own (RFC 8215)
+}
+
 bool IpAddress::In(const IpAddress& network, unsigned prefix) const {
   if (size_ != network.size_ || prefix > size_ * 8) return false;
   for (unsigned bit = 0; bit < prefix; ++bit) {

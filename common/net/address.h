@@ -29,6 +29,10 @@ class IpAddress {
   // Loopback, link-local or unspecified, also where an IPv4 address is embedded (IPv4-compatible ::a.b.c.d, NAT64
   // 64:ff9b::/96).
   [[nodiscard]] bool IsLocal() const;
+  // Of a network that is nobody's but its owner's, or not of one host: 10/8, 172.16/12, 192.168/16 (RFC 1918),
+  // 100.64/10 (RFC 6598), 198.18/15, 192.0.0/24, multicast and reserved ranges, fc00::/7, fec0::/10, and these where an
+  // IPv4 address is embedded. Addresses that are local are not private.
+  [[nodiscard]] bool IsPrivate() const;
   // Whether the first `prefix` bits equal those of `network`; never across the two families.
   [[nodiscard]] bool In(const IpAddress& network, unsigned prefix) const;
   friend bool operator==(const IpAddress&, const IpAddress&) = default;

@@ -250,6 +250,10 @@ class HttpsTransport final : public StreamTransport {
     }
   }
 
+  [[nodiscard]] bool IsRefused(const IpAddress& address) const {
+    return address.IsLocal() || (options_.deny_private_addresses && address.IsPrivate());
+  }
+
   Result<std::unique_ptr<Channel>> Connect(const Url& url, const std::optional<Proxy>& proxy,
                                            const Deadline& deadline) {
     const std::string name = NameOf(url.host, url.port);
@@ -257,15 +261,15 @@ class HttpsTransport final : public StreamTransport {
                    std::find(options_.local_address_exceptions.begin(), options_.local_address_exceptions.end(),
                              url.Authority()) == options_.local_address_exceptions.end();
     // Behind a proxy only a literal address can be judged here; a name is the proxy's to resolve.
-    if (auto literal = IpAddress::Parse(url.host); checked && literal.has_value() && literal->IsLocal()) {
-      return Error{Reason::kAddressRefused, name, "the address is a loopback or link-local one"};
+    if (auto literal = IpAddress::Parse(url.host); checked && literal.has_value() && IsRefused(*literal)) {
+      return Error{Reason::kAddressRefused, name, "the address is a loopback, link-local or private one"};
     }
     const std::string& host = proxy.has_value() ? proxy->host : url.host;
     ASSIGN_OR_RETURN(std::vector<IpAddress> addresses, Resolve(host, deadline));
     if (checked && !proxy.has_value()) {
-      auto refused = std::erase_if(addresses, [](const IpAddress& address) { return address.IsLocal(); });
+      auto refused = std::erase_if(addresses, [this](const IpAddress& address) { return IsRefused(address); });
       if (refused > 0 && addresses.empty()) {
-        return Error{Reason::kAddressRefused, name, "the name resolves to a loopback or link-local address"};
+        return Error{Reason::kAddressRefused, name, "the name resolves to a loopback, link-local or private address"};
       }
     }
     int port = proxy.has_value() ? proxy->port : url.port;

@@ -47,6 +47,9 @@ struct TransportOptions {
   // after name resolution on the very address that is connected to (so DNS rebinding gains nothing), except for these
   // authorities.
   bool deny_local_addresses = false;
+  // With deny_local_addresses: refuse private ones (IpAddress::IsPrivate) as well, in the same way: for URLs that
+  // strangers choose, who must not reach the services of a cluster.
+  bool deny_private_addresses = false;
   std::vector<std::string> local_address_exceptions = {};  // Url::Authority()
   // Host name to numeric addresses in order of preference, asked once per new connection; empty: the system's resolver.
   std::function<Result<std::vector<std::string>>(const std::string& host)> resolve = {};

@@ -26,6 +26,19 @@ TEST(IpAddress, OtherAddresses) {
   }
 }
 
+TEST(IpAddress, PrivateAddresses) {
+  for (const char* text : {"10.0.0.1", "10.255.255.255", "172.16.0.1", "172.31.255.255", "192.168.1.1", "100.64.0.1",
+                           "198.19.0.1", "192.0.0.8", "224.0.0.1", "255.255.255.255", "fd00::1", "fc00::1", "fec0::1",
+                           "ff02::1", "::ffff:10.0.0.1", "::10.0.0.1", "64:ff9b::10.0.0.1", "64:ff9b:1::10.0.0.1"}) {
+    EXPECT_TRUE(IpAddress::Parse(text)->IsPrivate()) << text;
+  }
+  for (const char* text : {"8.8.8.8", "11.0.0.1", "172.15.255.255", "172.32.0.1", "192.167.1.1", "192.169.1.1",
+                           "100.63.0.1", "100.128.0.1", "198.20.0.1", "192.0.1.1", "223.255.255.255", "2001:db8::1",
+                           "64:ff9b::8.8.8.8", "2600::1", "127.0.0.1", "::1"}) {
+    EXPECT_FALSE(IpAddress::Parse(text)->IsPrivate()) << text;
+  }
+}
+
 TEST(IpAddress, OneSpelling) {
   EXPECT_EQ(IpAddress::Parse("::ffff:127.0.0.1"), IpAddress::Parse("127.0.0.1"));
   EXPECT_EQ(IpAddress::Parse("2001:DB8:0::1")->ToString(), "2001:db8::1");

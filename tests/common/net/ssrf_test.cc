@@ -60,6 +60,16 @@ TEST_F(Adversarial_N7, NameThatResolvesToALocalAddress) {
   }
 }
 
+// Where strangers choose the URL: the issuer of a TPM's certificate, say.
+TEST_F(Adversarial_N7, PrivateAddressesWhereTheyAreDenied) {
+  options_.deny_private_addresses = true;
+  for (const char* address : {"10.96.0.1", "192.168.1.1", "::ffff:172.16.0.1", "fd00::1", "127.0.0.1"}) {
+    addresses_ = {address};
+    ExpectRefused(Get("http://innocent.test:" + Port() + "/"));
+  }
+  ExpectRefused(Get("http://10.96.0.1:" + Port() + "/"));
+}
+
 TEST_F(Adversarial_N7, TheAddressThatWasCheckedIsTheOneConnectedTo) {
   // A rebinding server answers the first question with a harmless address and the second with the target: there is no
   // second.
