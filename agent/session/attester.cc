@@ -118,6 +118,7 @@ Result<Attester::Begun> Attester::Begin(Server& server, const std::string& ak_na
   for (int uploads = 0;; ++uploads) {
     ASSIGN_OR_RETURN(session::ChallengeResponse challenge,
                      server.Post(session::kChallengePath, Encode(request), &session::DecodeChallengeResponse));
+    if (!challenge.want_ima_log) return Begun{std::move(challenge), std::nullopt};
     if (!ima || ima->from != challenge.ima_from) ima = parts_.ima_log.Read(challenge.ima_from);
     // A log that has not so many entries is another one than the server knows: after a reboot that is for the quote to
     // say, so its beginning goes with it.
@@ -156,8 +157,8 @@ session::EvidenceRequest Attester::Collect(const std::string& ak_name, Begun beg
   evidence.quote = {std::move(quote.attest), std::move(quote.signature), std::move(quote.pcrs)};
   // After the quote: a log that was read before it could lack entries that the quote covers. Entries beyond it are no
   // harm, the verifier appraises the log up to where it matches.
-  evidence.event_log = parts_.event_log.Read();
-  if (auto line = parts_.command_line.Read()) {
+  if (begun.challenge.want_event_log) evidence.event_log = parts_.event_log.Read();
+  if (auto line = begun.challenge.want_event_log ? parts_.command_line.Read() : std::nullopt) {
     evidence.command_line = AsText(*line);
     if (evidence.command_line.ends_with('\n')) evidence.command_line.pop_back();  // /proc/cmdline adds one
   }

@@ -156,7 +156,10 @@ std::string Encode(const ChallengeResponse& m) {
   JsonWriter json;
   json.BeginObject().Member("nonce", EncodeBase64(m.nonce)).Key("selection");
   WriteSelections(json, m.selection);
-  json.Key("imaFrom").Uint(m.ima_from).EndObject();
+  json.Key("imaFrom").Uint(m.ima_from);
+  if (!m.want_event_log) json.Key("wantEventLog").Bool(false);
+  if (!m.want_ima_log) json.Key("wantImaLog").Bool(false);
+  json.EndObject();
   return std::move(json).Finish();
 }
 
@@ -166,6 +169,9 @@ Result<ChallengeResponse> DecodeChallengeResponse(std::string_view json) {
                                            m.nonce = ReadBytes(reader, "nonce", kNonceBytes);
                                            m.selection = ReadSelections(reader, "selection");
                                            m.ima_from = ReadPosition(reader, "imaFrom");
+                                           // Servers of before ask for both.
+                                           m.want_event_log = reader.OptionalBool("wantEventLog").value_or(true);
+                                           m.want_ima_log = reader.OptionalBool("wantImaLog").value_or(true);
                                          });
 }
 

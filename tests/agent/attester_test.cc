@@ -102,6 +102,26 @@ TEST_F(AttesterTest, SendsWhatItCollected) {
   EXPECT_EQ(service_.last_evidence->quote.pcrs.at(HashAlgorithm::kSha256).size(), 10U);
 }
 
+// A log that no policy looks at is not uploaded, however long it is: the server would refuse it.
+TEST_F(AttesterTest, SendsOnlyWhatIsWanted) {
+  ima_.Files(30);  // several pieces
+  WriteIma();
+  service_.want_ima_log = false;
+  service_.paths.clear();
+  ASSERT_TRUE(attester_.Attest().ok());
+  EXPECT_THAT(service_.paths, testing::Not(testing::Contains(kLog)));
+  EXPECT_EQ(service_.last_evidence->event_log, ToBytes("EVENTS"));
+  EXPECT_FALSE(service_.last_evidence->ima_log.has_value());
+  EXPECT_FALSE(service_.last_evidence->ima_complete);
+  service_.want_event_log = false;
+  ASSERT_TRUE(attester_.Attest().ok());
+  EXPECT_FALSE(service_.last_evidence->event_log.has_value());
+  EXPECT_EQ(service_.last_evidence->command_line, "");
+  service_.want_ima_log = true;
+  ASSERT_TRUE(attester_.Attest().ok());
+  EXPECT_THAT(service_.paths, testing::Contains(kLog));
+}
+
 TEST_F(AttesterTest, GoesOnWithoutLogs) {
   for (const char* name : {"eventlog", "imalog", "cmdline"}) std::filesystem::remove(folder_ / name);
   ASSERT_TRUE(attester_.Attest().ok());

@@ -201,7 +201,8 @@ Result<std::string> FakeService::Challenge(std::string_view body) {
   last_banks = request.banks;
   ASSIGN_OR_RETURN(NodeName node, NodeName::Parse(request.node));
   ASSIGN_OR_RETURN(Bytes name, DecodeHex(request.ak_name));
-  return Encode(session::ChallengeResponse{challenger_.IssueNonce(node, name), selection, ima_from});
+  return Encode(session::ChallengeResponse{challenger_.IssueNonce(node, name), selection, ima_from, want_event_log,
+                                           want_ima_log});
 }
 
 Result<std::string> FakeService::Log(std::string_view body) {

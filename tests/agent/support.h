@@ -103,6 +103,8 @@ class FakeService {
   // The next entry of the IMA log that is wanted: pieces must begin there, and move it. Evidence may begin there or at
   // 0, and leaves it where it is.
   std::uint64_t ima_from = 0;
+  bool want_event_log = true;
+  bool want_ima_log = true;
   bool keep_pieces = true;  // in `pieces`
   Bytes pieces;             // entries that came ahead
   std::vector<std::size_t> piece_sizes;

@@ -134,6 +134,22 @@ TEST(Messages, SelectionIsAnObjectOfLists) {
                                           "\",\"selection\":{\"sha256\":[0,1,7],\"sha1\":[23]},\"imaFrom\":17}");
 }
 
+TEST(Messages, ChallengeSaysWhichLogsAreNotWanted) {
+  for (const bool event_log : {false, true}) {
+    for (const bool ima_log : {false, true}) {
+      ChallengeResponse challenge = ValidChallenge();
+      challenge.want_event_log = event_log;
+      challenge.want_ima_log = ima_log;
+      const std::string json = Encode(challenge);
+      EXPECT_EQ(json.find("wantEventLog") == std::string::npos, event_log);
+      EXPECT_EQ(json.find("wantImaLog") == std::string::npos, ima_log);
+      auto decoded = DecodeChallengeResponse(json);
+      ASSERT_TRUE(decoded.ok()) << decoded.error().ToString();
+      EXPECT_EQ(*decoded, challenge);
+    }
+  }
+}
+
 TEST(Messages, EvidenceIsACmwCollection) {
   std::string json = Encode(ValidEvidence());
   EXPECT_NE(json.find("\"evidence\":{\"__cmwc_t\":\"tag:gatehouse.dev,2026:evidence\","
@@ -245,6 +261,7 @@ TEST(Messages, ChallengeRefusals) {
                     {"PCR twice", Replaced(valid, "[0,1,7]", "[0,1,1]")},
                     {"PCRs out of order", Replaced(valid, "[0,1,7]", "[1,0,7]")},
                     {"imaFrom negative", Replaced(valid, ":17", ":-1")},
+                    {"wantImaLog as text", Replaced(valid, ":17", ":17,\"wantImaLog\":\"no\"")},
                     {"imaFrom too large", Replaced(valid, ":17", ":9223372036854775808")},
                 });
 }
