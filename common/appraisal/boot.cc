@@ -23,6 +23,7 @@ constexpr std::uint32_t Bit(unsigned pcr) {
 }
 constexpr std::uint32_t kAllowedPcrs = (Bit(limits::kPcrCount) - 1) & ~(Bit(10) | Bit(16) | Bit(23));
 constexpr unsigned kLastFirmwarePcr = 7;
+constexpr std::uint32_t kCommandLinePcrs = Bit(8) | Bit(9) | Bit(12);
 
 constexpr std::string_view kDebugMode = "UEFI Debug Mode";
 constexpr std::array<std::string_view, 5> kKnownActions = {
@@ -110,6 +111,8 @@ class Appraiser {
   [[nodiscard]] bool IsIgnored(const BootEvent& event) const;
   [[nodiscard]] bool HasRules(BootPart part) const;
   [[nodiscard]] bool AnyOf(BootPart part) const;
+  [[nodiscard]] bool RulesCommandLine() const;
+  [[nodiscard]] bool ExpectsCommandLine() const;
   [[nodiscard]] bool IsKnownCommandLine(const BootEvent& event) const;
   [[nodiscard]] bool MayBeCommandLine(const BootEvent& event) const;
   [[nodiscard]] bool AnyCounts(BootPart part, const BootEvent& event) const;
@@ -127,8 +130,10 @@ class Appraiser {
   std::set<const BootEvent*> false_data_;
   bool some_application_by_digest_ = false;
   bool command_line_in_pcr8_ = false;
-  bool command_line_proven_ = false;   // its text, somewhere in the log
-  bool command_line_known_ = false;    // that, or it is listed by its digest
+  bool command_line_proven_ = false;  // its text, somewhere in the log
+  bool command_line_known_ = false;   // that, or it is listed by its digest
+  bool something_judged_ = false;
+  bool command_line_judged_ = false;   // an event of that part is there, and is not passed over
   bool command_line_in_pcr9_ = false;  // before the event that is judged
   BootAppraisal result_;
 };
@@ -151,6 +156,24 @@ bool Appraiser::AnyOf(BootPart part) const {
   };
   return any(policy_.accepted) ||
          std::any_of(sets_.begin(), sets_.end(), [&any](const ReferenceSet* set) { return any(set->boot); });
+}
+
+// Whether the policy itself says what a command line may be.
+bool Appraiser::RulesCommandLine() const {
+  if (policy_.needs_command_line || !policy_.required_words.empty() || !policy_.forbidden_words.empty()) return true;
+  const auto rule = policy_.accepted.find(BootPart::kCommandLine);
+  return rule != policy_.accepted.end() && !rule->second.empty() && !rule->second.any;
+}
+
+// Whether a boot without any command line breaks a rule: what is not measured can be anything. An application that sets
+// list by its digest measures what it always does; of those that a signer vouches for, older ones measure nothing.
+bool Appraiser::ExpectsCommandLine() const {
+  const std::uint32_t places = policy_.pcrs & kCommandLinePcrs;
+  // Where one is not proven, or nothing was measured, that is said already.
+  if (places == 0 || (pcrs_ & places) != places || !something_judged_) return false;
+  if (AnyOf(BootPart::kCommandLine)) return false;
+  if (RulesCommandLine()) return true;
+  return HasRules(BootPart::kCommandLine) && (!policy_.signers.empty() || AnyOf(BootPart::kApplications));
 }
 
 // The type of an event is not measured: of PCRs 8, 9 and 12 an event of which nothing but the digest is proven may be a
@@ -233,11 +256,19 @@ void Appraiser::Refuse(Reason reason, BootPart part, const BootEvent& event, con
     detail = Printable(event.hint, 120);
   }
   detail += ", " + std::string(Name(policy_.bank)) + " " + EncodeHex(DigestOf(event));
-  detail += why.empty() ? "; no rule of " + std::string(claims::Name(part)) + " accepts it" : "; " + why;
+  const std::string name(claims::Name(part));
+  detail += why.empty() ? "; no rule of " + name + " accepts it" : "; " + why;
+  const bool listed_by_part = part != BootPart::kAuthorities && part != BootPart::kSecureBootKeys;
+  if (why.empty() && listed_by_part) {
+    detail += ". To accept it, list its digest " + std::string(event.text.empty() ? "" : "or text ") + "under " + name +
+              " in a set of the reference values";
+  }
   Add(reason, event, detail);
 }
 
 bool Appraiser::IsIgnored(const BootEvent& event) const {
+  // Any event of these PCRs may be the command line: a log does not have to prove it.
+  if ((kCommandLinePcrs & Bit(event.pcr)) != 0 && RulesCommandLine()) return false;
   return std::any_of(policy_.ignored.begin(), policy_.ignored.end(), [&event](const BootPolicy::Ignored& rule) {
     return rule.pcr == event.pcr && (!rule.type || *rule.type == event.type);
   });
@@ -305,6 +336,8 @@ void Appraiser::JudgeFalseData() {
 void Appraiser::LookAround() {
   for (const BootEvent& event : log_.events()) {
     if (!Judged(event)) continue;
+    something_judged_ = true;
+    command_line_judged_ |= event.part == BootPart::kCommandLine && !IsIgnored(event);
     if (IsKnownCommandLine(event)) {
       command_line_proven_ |= !event.text.empty();
       command_line_known_ = true;
@@ -322,6 +355,10 @@ void Appraiser::JudgeCommandLines() {
     result_.findings.push_back({Reason::kCommandLineRefused, "event log",
                                 "no event proves the text of the kernel's command line (the EFI stub measures it "
                                 "without its text: does the agent send /proc/cmdline?)"});
+  } else if (ExpectsCommandLine() && !command_line_judged_ && !command_line_known_) {
+    result_.findings.push_back(
+        {Reason::kCommandLineRefused, "event log",
+         "no command line was measured, so that it may be any; what booted does not measure it"});
   }
 }
 

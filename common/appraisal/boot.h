@@ -22,7 +22,7 @@ struct BootAppraisal {
 // * A PCR of policy.pcrs that is not proven in policy.bank: kEventLogMismatch (with the log's mismatch, or that it was
 //   not quoted). Events of other PCRs are not looked at. A policy without PCRs: kPcrMissing. False data:
 //   kEventDataMismatch. An event of policy.ignored is passed over, but never separators, Secure Boot variables, debug
-//   mode or false data.
+//   mode or false data, nor, where the policy has rules of the command line, what is in PCR 8, 9 or 12.
 // * Separators (E2, E3, E6): an error separator is kBootFailed; more than one separator of a PCR, or none of one of PCR
 //   0 to 7 (also if it has no events: firmware that measures nothing), is kBootEventUnexpected. In PCR 7 what follows
 //   the separator other than authorities is kBootEventUnexpected. In the others pre-boot parts (firmware, drivers)
@@ -54,7 +54,9 @@ struct BootAppraisal {
 // * The command line: rules of part kCommandLine hold for proven texts (of PCR 8, 9 and 12) and for digests. Required
 // and
 //   forbidden words, which accept nothing by themselves: kCommandLineRefused, with the words (see WordsRefused).
-//   policy.needs_command_line, or words, and no proven text: kCommandLineRefused.
+//   policy.needs_command_line, or words, and no proven text: kCommandLineRefused. So is a boot without any command line,
+//   in PCR 8, 9 or 12, if the policy has rules of that part; or if sets have, and applications are accepted by signers
+//   or `any` (older ones measure no command line).
 // * Reasons of what is not accepted: applications, drivers, initrds, loader files, UKI sections, authorities, MOK:
 //   kBootComponentUnlisted; command line: kCommandLineRefused; firmware: kFirmwareUnlisted; else kBootEventUnexpected.
 //   Each finding has the event's number, PCR, text or hint, digest and what would accept it.

@@ -184,6 +184,11 @@ void ReadCommandLine(ObjectReader& line, BootPolicy& policy) {
   if (!accepted.empty()) policy.accepted.insert_or_assign(BootPart::kCommandLine, std::move(accepted));
 }
 
+bool RulesCommandLine(const BootPolicy& policy) {
+  const auto rule = policy.accepted.find(BootPart::kCommandLine);
+  return policy.needs_command_line || (rule != policy.accepted.end() && !rule->second.any);
+}
+
 // --- what is passed over
 
 std::optional<std::uint32_t> ParseEventType(std::string_view text) {
@@ -205,6 +210,13 @@ void ReadIgnored(ObjectReader& reader, BootPolicy& policy) {
   if ((policy.pcrs & Bit(ignored.pcr)) == 0)
     return reader.Fail("pcr",
                        "PCR " + std::to_string(pcr) + " is not among pcrs, so nothing of it is judged; remove it");
+  if ((Bit(ignored.pcr) & kCommandLinePcrs) != 0 && RulesCommandLine(policy)) {
+    return reader.Fail("pcr", "any event of PCR 8, 9 or 12 may be the command line, of which there are rules; accept " +
+                                  std::string(ignored.pcr == 8   ? "loaderCommands"
+                                              : ignored.pcr == 9 ? "loaderFiles and initrds"
+                                                                 : "credentials") +
+                                  " instead");
+  }
   if (ignored.pcr == 7 && policy.secure_boot)
     return reader.Fail("pcr", "Secure Boot, and who signed what, is proven by PCR 7; remove it");
   if (text) {
@@ -252,6 +264,8 @@ std::shared_ptr<const BootPolicy> ReadBoot(ObjectReader& boot, bool has_referenc
     policy->accepted = ReadParts(parts, {.any = true, .bank = policy->bank});
     if (policy->accepted.contains(BootPart::kCommandLine) && boot.Has("commandLine"))
       parts.Fail("commandLine", "is said twice: keep it here or in boot.commandLine, and not in both");
+    if (const auto line = policy->accepted.find(BootPart::kCommandLine); line != policy->accepted.end())
+      policy->needs_command_line = !line->second.texts.empty() && line->second.digests.empty();
   });
   boot.Object("commandLine", Presence::kOptional, [&](ObjectReader& line) { ReadCommandLine(line, *policy); });
   if (boot.ok() && policy->needs_command_line && (policy->pcrs & kCommandLinePcrs) == 0)

@@ -82,7 +82,60 @@ TEST(Adversarial_E1, ACommandLineOfTheStubHiddenAmongCredentials) {
   policy.accepted[BootPart::kCredentials] = Any();
   const std::size_t last = boot.events().size() - 1;
   EXPECT_EQ(Judge(policy, Verified(boot)), Strings{At(Reason::kCommandLineRefused, last, 12)});
-  EXPECT_EQ(Judge(policy, Verified(hidden, QuoteOf(boot))), Strings{At(Reason::kBootEventUnexpected, last, 12)});
+  EXPECT_EQ(Judge(policy, Verified(hidden, QuoteOf(boot))),
+            (Strings{"command-line-refused: event log", At(Reason::kBootEventUnexpected, last, 12)}));
+}
+
+// A policy that passes over GRUB's noise, and has rules of the command line: it is in the same PCR. The evil one may be
+// called a command, and a good one may be extended later by the system that it started.
+TEST(Adversarial_E1, ACommandLineInAPcrThatIsPassedOver) {
+  BootLog boot = SecureBootWithGrub();
+  const std::size_t line = boot.IndexOf(event_type::kIpl, 8, 2);
+  boot.events()[line] = BootLog().GrubCommandLine("/vmlinuz init=/bin/sh").events()[0];
+  boot.GrubCommandLine(fakes::kGrubCommandLineText);
+  BootLog unread = boot;
+  unread.events()[line].data = ToBytes(std::string_view("\xFF"));
+  BootPolicy listed = GrubPolicy();
+  for (const unsigned pcr : {8U, 9U, 12U}) listed.ignored.push_back({pcr, std::nullopt});
+  BootPolicy words = listed;
+  words.accepted[BootPart::kCommandLine].texts = {{"any text", [](std::string_view) { return true; }}};
+  words.forbidden_words = {"init="};
+  for (const BootPolicy& policy : {listed, words}) {
+    EXPECT_EQ(Judge(policy, Verified(SecureBootWithGrub())), Strings{});
+    EXPECT_EQ(Judge(policy, Verified(boot)), Strings{At(Reason::kCommandLineRefused, line, 8)});
+    EXPECT_EQ(Judge(policy, Verified(unread, QuoteOf(boot))), Strings{At(Reason::kBootEventUnexpected, line, 8)});
+  }
+  // Without rules of the command line nothing of the PCR is judged, as the policy says.
+  listed.accepted.erase(BootPart::kCommandLine);
+  EXPECT_EQ(Judge(listed, Verified(boot)), Strings{});
+}
+
+// A signed kernel that measures no command line, started by shim itself: nothing refuses what is not there.
+TEST(Adversarial_E5, NoCommandLineAtAll) {
+  const BootLog good = SecureBootWithGrub();
+  BootLog boot = good;
+  std::erase_if(boot.events(), [](const LoggedEvent& event) { return event.pcr == 8 || event.pcr == 9; });
+  const Strings none = {"command-line-refused: event log"};
+  BootPolicy policy = GrubPolicy();
+  EXPECT_EQ(Judge(policy, Verified(boot)), none);
+  policy.accepted[BootPart::kCommandLine] = Digests({fakes::kGrubCommandLineText});
+  EXPECT_EQ(Judge(policy, Verified(boot)), none);
+  EXPECT_EQ(Judge(policy, Verified(good)), Strings{});
+  policy.accepted[BootPart::kCommandLine] = Any();
+  EXPECT_EQ(Judge(policy, Verified(boot)), Strings{});
+  // Rules of sets: an application that is listed measures what it always does; what a signer vouches for may not.
+  policy.accepted.erase(BootPart::kCommandLine);
+  ReferenceSet set;
+  set.document = "fleet";
+  set.boot[BootPart::kCommandLine] = Texts({fakes::kGrubCommandLineText});
+  EXPECT_EQ(Judge(policy, Verified(boot), {&set}), Strings{});
+  policy.accepted[BootPart::kApplications] = Any();
+  EXPECT_EQ(Judge(policy, Verified(boot), {&set}), none);
+  EXPECT_EQ(Judge(policy, Verified(good), {&set}), Strings{});
+  // No rule, and none of the PCRs in which one could be.
+  EXPECT_EQ(Judge(policy, Verified(boot)), Strings{});
+  policy.pcrs &= ~(1U << 8 | 1U << 9);
+  EXPECT_EQ(Judge(policy, Verified(boot), {&set}), Strings{});
 }
 
 TEST(Adversarial_E1, AFileCalledAnInitrdIsJudgedAsAFile) {

@@ -162,6 +162,16 @@ TEST(BootPolicy, WhereTheCommandLineMayStand) {
   EXPECT_THAT(error.detail, HasSubstr("is said twice"));
 }
 
+TEST(BootPolicy, AmongTheAcceptedPartsItIsARuleAsWell) {
+  const std::string begin = "{secureBoot: notRequired, accept: {firmware: {any: true}, commandLine: {";
+  EXPECT_TRUE(OnlyBoot(begin + "exact: [ro]}}}").boot->needs_command_line);
+  EXPECT_FALSE(OnlyBoot(begin + "exact: [ro], digests: [" + Hex("c1") + "]}}}").boot->needs_command_line);
+  EXPECT_THAT(BootRefusal(begin + "exact: [ro]}}, pcrs: [4]}").detail, HasSubstr("PCR 8, 9 or 12"));
+  for (const std::string& rule : {std::string("exact: [ro]"), "digests: [" + Hex("c1") + "]"})
+    EXPECT_THAT(BootRefusal(begin + rule + "}}, ignore: [{pcr: 8}]}").detail, HasSubstr("may be the command line"));
+  EXPECT_THAT(OnlyBoot(begin + "any: true}}, ignore: [{pcr: 8}]}").boot->ignored, SizeIs(1));
+}
+
 TEST(BootPolicy, ItsTextIsNeededUnlessTheDigestIsEnough) {
   const std::string begin = "{secureBoot: notRequired, accept: {firmware: {any: true}}, commandLine: {";
   const std::pair<std::string, bool> kCases[] = {
@@ -304,6 +314,8 @@ TEST(BootPolicy, Refused) {
       {"forbidden: [init=,", "forbidden: [\"=\",", "$.spec.tpm.boot.commandLine.forbidden", "is not one word"},
       {"required: [ro]", "any: true", "$.spec.tpm.boot.commandLine.any", "is for accept"},
       {"- {pcr: 1}", "- {pcr: 7}", "$.spec.tpm.boot.ignore[0].pcr", "proven by PCR 7"},
+      {"- {pcr: 1}", "- {pcr: 8}", "$.spec.tpm.boot.ignore[0].pcr", "accept loaderCommands instead"},
+      {"- {pcr: 1}", "- {pcr: 9, type: EV_IPL}", "$.spec.tpm.boot.ignore[0].pcr", "may be the command line"},
       {"- {pcr: 1}", "- {pcr: 14}", "$.spec.tpm.boot.ignore[0].pcr", "not among pcrs"},
       {"- {pcr: 1}", "- {pcr: 24}", "$.spec.tpm.boot.ignore[0].pcr", "from 0 to 23"},
       {"- {pcr: 1}", "- {type: EV_ACTION}", "$.spec.tpm.boot.ignore[0].pcr", "is required"},
