@@ -489,6 +489,8 @@ TEST(BootReferenceSets, OneThatHasEndedIsNamedIfItWouldHelp) {
       Set("unused", Day(1), {{BootPart::kCredentials, Digests({"nobody's"})}})};
   const auto found = AppraiseBoot(policy, {&sets.front()}, log).findings;
   ASSERT_EQ(found.size(), 1U);
+  EXPECT_NE(found.front().detail.find("To accept it, list its digest under applications"), std::string::npos)
+      << found.front().detail;
   const auto ended = EndedForBoot(policy, sets, log, Day(10), found);
   ASSERT_TRUE(ended.has_value());
   EXPECT_EQ(ended->reason, Reason::kReferenceExpired);
