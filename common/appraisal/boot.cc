@@ -257,7 +257,6 @@ void Appraiser::Refuse(Reason reason, BootPart part, const BootEvent& event, con
   }
   detail += ", " + std::string(Name(policy_.bank)) + " " + EncodeHex(DigestOf(event));
   const std::string name(claims::Name(part));
-  const std::string name(claims::Name(part));
   detail += why.empty() ? "; no rule of " + name + " accepts it" : "; " + why;
   const bool listed_by_part = part != BootPart::kAuthorities && part != BootPart::kSecureBootKeys;
   if (why.empty() && listed_by_part) {
