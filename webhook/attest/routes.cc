@@ -1,9 +1,15 @@
 #include "webhook/attest/routes.h"
 
+#include <memory>
+
 #include "common/base/limits.h"
+#include "webhook/attest/node_turns.h"
 
 namespace gatehouse::webhook {
 namespace {
+
+// An agent that gave a call up may begin another one before we have noticed.
+constexpr std::size_t kCallsAtOnce = 3;
 
 bool IsWithheld(const Error& error) {
   ReasonClass kind = ClassOf(error.reason);
@@ -28,16 +34,18 @@ struct Call {
 
 template <typename Request, typename Response>
 Result<Response> Serve(const Call<Request, Response>& call, AttestationService& service,
-                       const AgentAuthenticator& authenticator, const HttpCall& http) {
+                       const AgentAuthenticator& authenticator, NodeTurns& turns, const HttpCall& http) {
   ASSIGN_OR_RETURN(Request request, call.decode(http.body));
   ASSIGN_OR_RETURN(NodeName node, NodeName::Parse(request.node));
   RETURN_IF_ERROR(authenticator.Authorize(http, node));
+  const NodeTurns::Turn turn = turns.Take(node);
+  if (!turn.taken()) return Error{Reason::kOverloaded, node.text(), "too many calls of the node are under way"};
   return (service.*call.serve)(node, request);
 }
 
 template <typename Request, typename Response>
 void Add(HttpServer& server, AttestationService& service, const AgentAuthenticator& authenticator,
-         telemetry::Metrics& metrics, Call<Request, Response> call) {
+         telemetry::Metrics& metrics, const std::shared_ptr<NodeTurns>& turns, Call<Request, Response> call) {
   server.Route({.method = "POST",
                 .path = std::string(call.path),
                 .max_body_bytes = call.max_body_bytes,
@@ -49,8 +57,8 @@ void Add(HttpServer& server, AttestationService& service, const AgentAuthenticat
                   metrics.CountAttestation(call.name, Token(known.error().reason));
                   return Refuse(known.error(), call.name, service.log());
                 }},
-               [call, &service, &authenticator, &metrics](const HttpCall& http) -> HttpReply {
-                 Result<Response> response = Serve(call, service, authenticator, http);
+               [call, &service, &authenticator, &metrics, turns](const HttpCall& http) -> HttpReply {
+                 Result<Response> response = Serve(call, service, authenticator, *turns, http);
                  metrics.CountAttestation(call.name, response.ok() ? "ok" : Token(response.error().reason));
                  if (!response.ok()) return Refuse(response.error(), call.name, service.log());
                  return {.status = 200, .body = session::Encode(*response)};
@@ -93,20 +101,21 @@ void AddAttestationRoutes(HttpServer& server, AttestationService& service, const
   using session::ActivateRequest, session::ActivateResponse, session::ChallengeRequest, session::ChallengeResponse;
   using session::EnrollRequest, session::EnrollResponse, session::EvidenceRequest, session::EvidenceResponse;
   using session::LogRequest, session::LogResponse;
+  const auto turns = std::make_shared<NodeTurns>(kCallsAtOnce);
   constexpr std::size_t kSmall = limits::kAttestationBytes;
-  Add(server, service, authenticator, metrics,
+  Add(server, service, authenticator, metrics, turns,
       Call<EnrollRequest, EnrollResponse>{"enroll", session::kEnrollPath, kSmall, session::DecodeEnrollRequest,
                                           &AttestationService::Enroll});
-  Add(server, service, authenticator, metrics,
+  Add(server, service, authenticator, metrics, turns,
       Call<ActivateRequest, ActivateResponse>{"activate", session::kActivatePath, kSmall,
                                               session::DecodeActivateRequest, &AttestationService::Activate});
-  Add(server, service, authenticator, metrics,
+  Add(server, service, authenticator, metrics, turns,
       Call<ChallengeRequest, ChallengeResponse>{"challenge", session::kChallengePath, kSmall,
                                                 session::DecodeChallengeRequest, &AttestationService::Challenge});
-  Add(server, service, authenticator, metrics,
+  Add(server, service, authenticator, metrics, turns,
       Call<LogRequest, LogResponse>{"log", session::kLogPath, session::kLogRequestBytes, session::DecodeLogRequest,
                                     &AttestationService::Log});
-  Add(server, service, authenticator, metrics,
+  Add(server, service, authenticator, metrics, turns,
       Call<EvidenceRequest, EvidenceResponse>{"evidence", session::kEvidencePath, limits::kEvidenceBytes,
                                               session::DecodeEvidenceRequest, &AttestationService::Evidence});
 }

@@ -9,7 +9,7 @@ namespace gatehouse::webhook {
 
 // Adds POST /v1/enroll, /v1/enroll/activate, /v1/challenge, /v1/log and /v1/evidence. Errors are answered as
 // session::ErrorResponse: 401 unauthenticated, 403 for what is not trusted, 400 malformed, 409 stale or conflicting,
-// 503 unavailable, 500 internal. The parts must outlive the server.
+// 503 unavailable (also for a node that makes too many calls at once), 500 internal. The parts must outlive the server.
 void AddAttestationRoutes(HttpServer& server, AttestationService& service, const AgentAuthenticator& authenticator,
                           telemetry::Metrics& metrics);
 
