@@ -109,11 +109,17 @@ std::map<HashAlgorithm, std::uint32_t> PcrsAskedFor(const TpmReference& base, co
                                                     const BootPolicy* boot, const ImaPolicy* ima) {
   // PCR 10, and what boot_aggregate is a digest of.
   constexpr std::uint32_t kImaPcrs = 0x0007FF;
+  constexpr std::uint32_t kAggregatePcrs = 0x0003FF;
   std::map<HashAlgorithm, std::uint32_t> pcrs;
   AskFor(base, pcrs);
   for (const ReferenceSet& set : sets) AskFor(set.tpm, pcrs);
   if (boot != nullptr) pcrs[boot->bank] |= boot->pcrs;
-  if (ima != nullptr) pcrs[ima->bank] |= kImaPcrs;
+  if (ima == nullptr) return pcrs;
+  pcrs[ima->bank] |= kImaPcrs;
+  // boot_aggregate is of the kernel's own hash (CONFIG_IMA_DEFAULT_HASH, ima_hash=) if the TPM has that bank, else of
+  // SHA-256's or SHA-1's, whichever bank the policy replays the log in.
+  pcrs[HashAlgorithm::kSha256] |= kAggregatePcrs;
+  if (ima->allow_insecure_sha1_aggregate) pcrs[HashAlgorithm::kSha1] |= kAggregatePcrs;
   return pcrs;
 }
 

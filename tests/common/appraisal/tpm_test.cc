@@ -198,7 +198,7 @@ TEST_F(AppraisalBySets, Adversarial_E12_DocumentsWithoutASetAreNoPass) {
   }
   const auto empty_set = By({Set("empty", {})});
   ASSERT_EQ(empty_set.findings.size(), 1U);
-  EXPECT_EQ(empty_set.findings[0].reason, Reason::kPcrMissing);
+  EXPECT_EQ(empty_set.findings[0].reason, Reason::kReferenceExpired);  // one that says nothing of PCRs is none
 }
 
 TEST_F(AppraisalBySets, WithoutDocumentsTheBaseAloneCounts) {
@@ -216,6 +216,18 @@ TEST_F(AppraisalBySets, AQuoteIsAskedForOverAllOfThem) {
   const std::map<HashAlgorithm, std::uint32_t> expected = {{kSha256, 1U << 0 | 1U << 4 | 1U << 7}, {kSha384, 1U << 9}};
   EXPECT_EQ(pcrs, expected);
   EXPECT_TRUE(PcrsAskedFor({}, {}).empty());
+}
+
+// Of the hash that the kernel takes for boot_aggregate, and not of the bank that the policy replays the log in.
+TEST(Sets, PcrsThatABootAggregateIsOf) {
+  using Banks = std::map<HashAlgorithm, std::uint32_t>;
+  ImaPolicy ima;
+  EXPECT_EQ(PcrsAskedFor({}, {}, nullptr, &ima), (Banks{{kSha256, 0x7FF}}));
+  ima.bank = kSha384;
+  EXPECT_EQ(PcrsAskedFor({}, {}, nullptr, &ima), (Banks{{kSha256, 0x3FF}, {kSha384, 0x7FF}}));
+  ima.allow_insecure_sha1_aggregate = true;
+  EXPECT_EQ(PcrsAskedFor({}, {}, nullptr, &ima),
+            (Banks{{HashAlgorithm::kSha1, 0x3FF}, {kSha256, 0x3FF}, {kSha384, 0x7FF}}));
 }
 
 }  // namespace
