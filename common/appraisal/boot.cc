@@ -252,6 +252,8 @@ void Appraiser::Refuse(Reason reason, BootPart part, const BootEvent& event, con
   std::string detail;
   if (!event.text.empty()) {
     detail = "'" + Printable(event.text, 200) + "'";
+  } else if (part == BootPart::kCommandLine) {
+    detail = "a command line whose text is not known";
   } else {
     detail = Printable(event.hint, 120);
   }

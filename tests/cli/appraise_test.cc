@@ -273,6 +273,8 @@ TEST_F(AppraiseVm, WhatIsProposedIsAPolicy) {
   const Answer line = judge("c-cmdline", baseline);
   EXPECT_EQ(line.exit_code, 1);
   EXPECT_THAT(line.tokens, ElementsAre("command-line-refused"));
+  EXPECT_THAT(line.text, HasSubstr("a command line whose text is not known, sha256 8aae52de"));
+  EXPECT_THAT(line.text, HasSubstr("To accept it, list its digest under commandLine in a set of the reference values"));
   EXPECT_THAT(judge("u-uki", baseline).tokens, testing::Contains("boot-component-unlisted"));
   EXPECT_THAT(judge("a1-baseline", folder_.At("b1-sb-shim-grub.yaml")).tokens, testing::Contains("secure-boot-off"));
 }
