@@ -281,7 +281,7 @@ TEST_F(Attestation, Adversarial_G19_OneTpmIsOneNode) {
   ASSERT_EQ(fakes::RunProgram(Once(Agent("worker-1", "worker-1"))).exit_code, 0);
   fakes::Ran ran = fakes::RunProgram(Once(Agent("worker-2", "worker-2")));
   EXPECT_EQ(ran.exit_code, 1) << ran.err;
-  EXPECT_THAT(ran.err, AllOf(HasSubstr("\"reason\":\"node-conflict\""), Not(HasSubstr("worker-1"))));
+  EXPECT_THAT(ran.err, AllOf(HasSubstr("\"reason\":\"tpm-in-use\""), Not(HasSubstr("worker-1"))));
   EXPECT_THAT(webhook.program().err(), HasSubstr("its TPM is bound to the node worker-1"));
   EXPECT_TRUE(Bind(webhook, "worker-1").allowed);
   EXPECT_THAT(Bind(webhook, "worker-2").message, HasSubstr("[node-unknown]"));
