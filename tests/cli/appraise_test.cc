@@ -148,6 +148,9 @@ TEST_F(AppraiseVm, WhatIsNotTheQuoteThatWasAskedFor) {
     EXPECT_EQ(answer.exit_code, 1) << each.name;
     EXPECT_THAT(answer.tokens, ElementsAre(each.token)) << each.name;
   }
+  EXPECT_THAT(Appraise(changed(8, "sha256:0-9")).text, HasSubstr("asked for: sha256:0-23\""));
+  EXPECT_THAT(Appraise(Quote("a1-baseline", "rsassa-3", "ak-rsassa.tpm2b_public")).text,
+              HasSubstr("asked for: sha256:0-10,14+sha384:0,7,10\""));
   auto certified = changed(2, At("a1-baseline", "app-certify.attest"));
   certified[4] = At("a1-baseline", "app-certify.sig");
   EXPECT_THAT(Appraise(certified).tokens, ElementsAre("quote-type-mismatch"));

@@ -71,6 +71,24 @@ Status CheckSignature(BytesView attest, BytesView bytes, const AttestationKey& a
   return Ok();
 }
 
+// "sha256:0-9,14+sha384:0", for whoever has to ask for the same.
+std::string TextOf(const PcrSelections& selections) {
+  std::string text;
+  for (const PcrSelection& selection : selections) {
+    text += (text.empty() ? "" : "+") + std::string(Name(selection.bank)) + ":";
+    std::string pcrs;
+    for (unsigned pcr = 0; pcr < limits::kPcrCount; ++pcr) {
+      const unsigned first = pcr;
+      while (pcr < limits::kPcrCount && ((selection.pcrs >> pcr) & 1U) != 0) ++pcr;
+      if (pcr == first) continue;
+      pcrs += (pcrs.empty() ? "" : ",") + std::to_string(first);
+      if (pcr - first > 1) pcrs += "-" + std::to_string(pcr - 1);
+    }
+    text += pcrs;
+  }
+  return text;
+}
+
 // A TPM takes a selection that names one bank several times, and signs the values in that order: 24 values that hash to
 // the digest prove nothing about which PCRs they are. So each bank is there once, with the bitmap that was asked for.
 Status CheckSelection(const PcrSelections& signed_selection, const PcrSelections& expected) {
@@ -81,13 +99,15 @@ Status CheckSelection(const PcrSelections& signed_selection, const PcrSelections
     }
   }
   if (banks.size() != expected.size()) {
-    return Refuse(Reason::kPcrSelectionMismatch, "another number of banks is signed than was asked for");
+    return Refuse(Reason::kPcrSelectionMismatch,
+                  "another number of banks is signed than was asked for: " + TextOf(signed_selection));
   }
   for (const PcrSelection& selection : expected) {
     auto found = banks.find(selection.bank);
     if (found == banks.end() || found->second != selection.pcrs) {
       return Refuse(Reason::kPcrSelectionMismatch,
-                    "bank " + std::string(Name(selection.bank)) + " is not signed as it was asked for");
+                    "bank " + std::string(Name(selection.bank)) +
+                        " is not signed as it was asked for: " + TextOf(signed_selection));
     }
   }
   return Ok();
