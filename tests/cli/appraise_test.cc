@@ -6,7 +6,9 @@
 #include "common/base/encoding.h"
 #include "common/base/file.h"
 #include "common/codec/json.h"
+#include "tests/fakes/ima_log.h"
 #include "tests/fakes/program.h"
+#include "tests/fakes/software_tpm.h"
 #include "tests/fakes/tpm_vectors.h"
 
 namespace gatehouse::cli {
@@ -334,6 +336,40 @@ TEST_F(AppraiseVm, AWrongLogIsNamedAndAMissingOneIsUsage) {
   EXPECT_EQ(Appraise({"event-log", folder_.At("absent")}).exit_code, 2);
   EXPECT_EQ(Appraise({"ima-log", folder_.At("absent")}).exit_code, 2);
   EXPECT_EQ(Appraise({"tpm"}).exit_code, 2);
+}
+
+// A kernel that lacks SHA-384 extends that bank by SHA-1 with zeros behind: quoted alone, it proves no more than SHA-1.
+TEST(AppraiseMade, ALogThatMeetsTheQuoteByPaddedSha1AloneIsRefused) {
+  fakes::SoftwareTpm tpm;
+  const fakes::TpmKey ak = tpm.CreateAk();
+  std::map<HashAlgorithm, std::map<unsigned, Bytes>> booted;
+  for (unsigned pcr = 0; pcr < 10; ++pcr) booted[HashAlgorithm::kSha256][pcr] = Bytes(32, 1);
+  fakes::ImaLog log;
+  fakes::ImaLog lacking({.padded = {HashAlgorithm::kSha384}});
+  for (fakes::ImaLog* each : {&log, &lacking}) each->BootAggregate(booted).File("/usr/bin/id", "id");
+  fakes::ScratchFolder folder;
+  const auto write = [&folder](const std::string& name, BytesView bytes) {
+    (void)folder.Write(name, std::string(AsText(bytes)));
+    return folder.At(name);
+  };
+  const auto judge = [&](const evidence::tpm::PcrSelections& selections, const std::string& text) {
+    const auto quote = tpm.Quote(ak, Bytes(20, 7), selections);
+    return Appraise({"tpm", "--quote", write("quote", quote.attest), "--signature", write("signature", quote.signature),
+                     "--ak", write("ak", ak.area().bytes), "--pcrs", text, "--nonce", EncodeHex(Bytes(20, 7)),
+                     "--ima-log", write("log", log.bytes())});
+  };
+  constexpr std::uint32_t kPcr10 = 1U << 10;
+  tpm.SetPcr(HashAlgorithm::kSha384, 10, lacking.Pcr(HashAlgorithm::kSha384));
+  tpm.SetPcr(HashAlgorithm::kSha256, 10, log.Pcr(HashAlgorithm::kSha256));
+  const Answer alone = judge({{HashAlgorithm::kSha384, kPcr10}}, "sha384:10");
+  EXPECT_EQ(alone.exit_code, 1) << alone.text;
+  EXPECT_THAT(alone.tokens, ElementsAre("ima-log-mismatch"));
+  EXPECT_THAT(alone.text, HasSubstr("SHA-1 hashes padded with zeros"));
+  const Answer beside =
+      judge({{HashAlgorithm::kSha256, kPcr10}, {HashAlgorithm::kSha384, kPcr10}}, "sha256:10+sha384:10");
+  EXPECT_EQ(beside.exit_code, 0) << beside.text;
+  tpm.SetPcr(HashAlgorithm::kSha384, 10, log.Pcr(HashAlgorithm::kSha384));
+  EXPECT_EQ(judge({{HashAlgorithm::kSha384, kPcr10}}, "sha384:10").exit_code, 0);
 }
 
 TEST(AppraisePublic, TheSamplesOfTpm2Tools) {
