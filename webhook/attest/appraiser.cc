@@ -19,7 +19,12 @@ constexpr std::size_t kDetailBytes = 700;  // of one finding: kMostFindings of t
 using Findings = std::vector<appraisal::Finding>;
 
 void Add(Findings& to, const Error& error, const std::string& where) {
-  to.push_back({error.reason, where.empty() ? error.where : where, error.detail});
+  to.push_back({error.reason, where, error.detail});
+}
+
+// An error of a log says where in it.
+void AddOfLog(Findings& to, const Error& error, const std::string& log) {
+  Add(to, error, error.where.empty() ? log : error.where);
 }
 
 void Earlier(WallTime& expires, const std::optional<WallTime>& until) {
@@ -44,7 +49,7 @@ void JudgeBoot(const policy::NodePolicy& policy, const VerifiedEvidence& evidenc
                WallTime& expires) {
   if (!evidence.boot) {
     const Error none{Reason::kEventLogMissing, "", "the agent sent none; is eventLog of its configuration right?"};
-    return Add(findings, evidence.no_boot_log.value_or(none), "boot event log");
+    return AddOfLog(findings, evidence.no_boot_log.value_or(none), "boot event log");
   }
   std::vector<const appraisal::ReferenceSet*> sets;
   for (const appraisal::ReferenceSet& set : policy.reference_sets) {
@@ -59,7 +64,7 @@ void JudgeBoot(const policy::NodePolicy& policy, const VerifiedEvidence& evidenc
 
 void JudgeIma(const ImaRules& rules, const VerifiedEvidence& evidence, WallTime now, Findings& findings,
               WallTime& expires) {
-  if (evidence.no_ima_log) return Add(findings, *evidence.no_ima_log, "IMA log");
+  if (evidence.no_ima_log) return AddOfLog(findings, *evidence.no_ima_log, "IMA log");
   const auto verdict = std::find_if(evidence.ima.begin(), evidence.ima.end(), [&](const ImaVerdict& each) {
     return each.policy == rules.policy && each.rules == rules.identity &&
            (!each.holds_until || now < *each.holds_until);

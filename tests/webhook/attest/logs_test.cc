@@ -239,7 +239,7 @@ TEST_F(LogsFixture, Adversarial_M9_AnEntryLeftOutIsAMismatch) {
 TEST_F(LogsFixture, Adversarial_M1_AChangedEntryIsNamed) {
   Bytes changed = log_of_kernel.bytes();
   changed[log_of_kernel.Offset(3) - 3] ^= 1;  // in the path of the third entry
-  ExpectOnly(AttestFrom(0, changed), "ima-template-mismatch", "2");
+  ExpectOnly(AttestFrom(0, changed), "ima-template-mismatch", "entry 2");
 }
 
 TEST_F(LogsFixture, Adversarial_M13_TheBootAggregateOfAnotherBootIsRefused) {
