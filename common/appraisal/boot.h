@@ -54,9 +54,9 @@ struct BootAppraisal {
 // * The command line: rules of part kCommandLine hold for proven texts (of PCR 8, 9 and 12) and for digests. Required
 // and
 //   forbidden words, which accept nothing by themselves: kCommandLineRefused, with the words (see WordsRefused).
-//   policy.needs_command_line, or words, and no proven text: kCommandLineRefused. So is a boot without any command line,
-//   in PCR 8, 9 or 12, if the policy has rules of that part; or if sets have, and applications are accepted by signers
-//   or `any` (older ones measure no command line).
+//   policy.needs_command_line, or words, and no proven text: kCommandLineRefused. So is a boot without any command
+//   line, in PCR 8, 9 or 12, if the policy has rules of that part; or if sets have, and applications are accepted by
+//   signers or `any` (older ones measure no command line).
 // * Reasons of what is not accepted: applications, drivers, initrds, loader files, UKI sections, authorities, MOK:
 //   kBootComponentUnlisted; command line: kCommandLineRefused; firmware: kFirmwareUnlisted; else kBootEventUnexpected.
 //   Each finding has the event's number, PCR, text or hint, digest and what would accept it.

@@ -49,13 +49,13 @@ struct AttestationResult {
 [[nodiscard]] WallTime IssuedOf(const AttestationResult& result);
 
 // Claims: eat_profile, iat, exp, ear.verifier-id {build, developer}, eat_nonce, gatehouse.node {name, uid?, ak-name,
-// ek, clock? {milliseconds, resets, restarts, safe, firmware?}}, and submods: one "tpm:<policy>" for each appraisal {ear.status,
-// ear.trustworthiness-vector {instance-identity, configuration, executables, hardware}, ear.appraisal-policy-id,
-// gatehouse.findings [{reason, where, detail}], gatehouse.expires}; without any appraisal one "tpm" {ear.status
-// "none"}, since an EAR has at least one. Times are cut to whole seconds. Header: typ "eat+jwt" (RFC 9782). `result`
-// must be consistent: node, ak_name, ek and nonce (base64url) not empty; distinct policies; each affirming without
-// findings, or warning or contraindicated with some, and expiring with the result at the latest. Errors: kInternal (it
-// is not), kKeyMalformed, kLimitExceeded (longer than a token may be).
+// ek, clock? {milliseconds, resets, restarts, safe, firmware?}}, and submods: one "tpm:<policy>" for each appraisal
+// {ear.status, ear.trustworthiness-vector {instance-identity, configuration, executables, hardware},
+// ear.appraisal-policy-id, gatehouse.findings [{reason, where, detail}], gatehouse.expires}; without any appraisal one
+// "tpm" {ear.status "none"}, since an EAR has at least one. Times are cut to whole seconds. Header: typ "eat+jwt" (RFC
+// 9782). `result` must be consistent: node, ak_name, ek and nonce (base64url) not empty; distinct policies; each
+// affirming without findings, or warning or contraindicated with some, and expiring with the result at the latest.
+// Errors: kInternal (it is not), kKeyMalformed, kLimitExceeded (longer than a token may be).
 [[nodiscard]] Result<std::string> Encode(const AttestationResult& result, const crypto::PrivateKey& key);
 
 // A result whose signature, profile, time and consistency (status agrees with the trustworthiness vector) were checked.

@@ -15,8 +15,9 @@ namespace gatehouse::webhook {
 
 // Thread-safe. Whoever enrols names the URL, before anything is verified: so only plain http on its own port, to a host
 // that has a public name (no address, no name of a cluster or of this machine; what the name resolves to is the
-// transport's to refuse, which must have deny_local_addresses and deny_private_addresses), no redirect, bounded size, time and number, and nothing
-// of the answer is told to anybody. A URL is asked at most once an hour, whatever came of it.
+// transport's to refuse, which must have deny_local_addresses and deny_private_addresses), no redirect, bounded size,
+// time and number, and nothing of the answer is told to anybody. A URL is asked at most once an hour, whatever came of
+// it.
 class IssuerFetcher {
  public:
   IssuerFetcher(net::HttpTransport& transport, const Clock& clock) : transport_(transport), clock_(clock) {}
