@@ -9,6 +9,8 @@
 namespace gatehouse::gate {
 namespace {
 
+// For the client: what is found of a node ends with its own reason, behind a path, a digest and what would accept it.
+constexpr std::size_t kDetailBytes = 448;
 constexpr std::size_t kAuditedEntries = 64;     // of each kind: a pod of 1,000 containers does not fill the log
 constexpr std::size_t kAnnotationBytes = 2048;  // an audit annotation is for a reader; the audit log has everything
 
@@ -95,7 +97,7 @@ std::string_view Decision::outcome() const {
 std::string Describe(const Finding& finding) {
   std::string text = finding.subject + ": ";
   if (!finding.error.where.empty()) text += Printable(finding.error.where) + ": ";
-  if (!finding.error.detail.empty()) text += Printable(finding.error.detail) + " ";
+  if (!finding.error.detail.empty()) text += Printable(finding.error.detail, kDetailBytes) + " ";
   text += "[" + std::string(Token(finding.error.reason)) + "]";
   if (!finding.policy.empty()) text += " (policy '" + finding.policy + "')";
   return text + ". " + std::string(Sentence(finding.error.reason));
