@@ -126,7 +126,8 @@ TEST(EventData, SignatureListWithoutEntriesHoldsNone) {
 }
 
 TEST(EventData, HeaderOfAnUnknownListIsReadOver) {
-  auto entries = ParseSignatureLists(List(Bytes(16, 7), 5, 20, {{1, 2, 3, 4}}));
+  const Bytes list = List(Bytes(16, 7), 5, 20, {{1, 2, 3, 4}});
+  auto entries = ParseSignatureLists(list);
   ASSERT_TRUE(entries.ok()) << entries.error().ToString();
   ASSERT_EQ(entries->size(), 1U);
   EXPECT_EQ(ToBytes((*entries)[0].data), (Bytes{1, 2, 3, 4}));

@@ -166,7 +166,8 @@ TEST_F(BootVectors, CommandLines) {
 TEST_F(BootVectors, SectionsOfAUki) {
   std::vector<std::string> names;
   std::size_t contents = 0;
-  for (const BootEvent& event : VerifyCase("u-uki").events()) {
+  const VerifiedBootLog log = VerifyCase("u-uki");
+  for (const BootEvent& event : log.events()) {
     if (event.part != BootPart::kUkiSections) continue;
     if (event.text.empty()) {
       ++contents;
