@@ -12,6 +12,7 @@
 #include "common/base/limits.h"
 #include "common/crypto/hash.h"
 #include "tests/common/verify/replay/ima_fixture.h"
+#include "tests/fakes/sanitizer.h"
 
 namespace {
 std::atomic<std::size_t> allocations{0};
@@ -558,7 +559,9 @@ TEST(Adversarial_M12, AMillionEntriesAreBounded) {
   EXPECT_EQ(visited, 1U + 501U * 2000U);
   EXPECT_EQ(replay.count(), visited);
   // KiB; the address sanitizer keeps what was freed.
-  if (!fakes::kFreedMemoryIsKept) EXPECT_LT(after.ru_maxrss - before.ru_maxrss, 4096);
+  if (!fakes::kFreedMemoryIsKept) {
+    EXPECT_LT(after.ru_maxrss - before.ru_maxrss, 4096);
+  }
 }
 
 // Root can extend PCR 10 itself. Without an entry nothing replays any more; with one, it is there to be judged. What
